@@ -1,0 +1,42 @@
+# torchfleet_library(NAME [TORCH] SOURCES … [DEPS …])
+# torchfleet_binary(NAME SOURCES … [DEPS …])
+# torchfleet_unit_test(NAME SOURCES … [DEPS …])
+#
+# Our own code: warnings are errors, includes start at the root.
+# TORCH makes LibTorch a private dependency: the library's headers name no
+# torch type, so that nothing which includes them sees torch's own protobuf.
+
+function(torchfleet_own target)
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_compile_options(${target} PRIVATE ${TORCHFLEET_WARNINGS})
+endfunction()
+
+function(torchfleet_library name)
+  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;DEPS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  torchfleet_own(${name})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPS})
+  if(ARG_TORCH)
+    target_include_directories(${name} SYSTEM PRIVATE ${TORCH_INCLUDE_DIRS})
+    separate_arguments(torch_flags NATIVE_COMMAND "${TORCH_CXX_FLAGS}")
+    target_compile_options(${name} PRIVATE ${torch_flags})
+    target_link_libraries(${name} PRIVATE ${TORCH_LIBRARIES})
+  endif()
+endfunction()
+
+function(torchfleet_binary name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  torchfleet_own(${name})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+endfunction()
+
+# One executable with every test case of NAME; ctest lists it as one test.
+function(torchfleet_unit_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  torchfleet_own(${name})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS} Catch2::Catch2WithMain)
+  add_test(NAME ${name} COMMAND ${name} --colour-mode none)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+endfunction()

@@ -1,0 +1,35 @@
+#pragma once
+// Keeps a worker announced at the registry: a lease over one stream.
+//
+// Registers, renews at a third of the lease's length (with jitter) and at once
+// on every change of state, and registers anew on a new stream whenever the
+// old one breaks or the registry refuses its epoch. It never gives up and
+// never blocks its caller; while the registry is away the worker serves on.
+//
+// Lifecycle: Start once; Stop (or destruction) says leave and waits briefly.
+// Thread-safe. Calls `load` on its own thread.
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "torchfleet/registry/v1/registry.pb.h"
+
+namespace torchfleet::registry {
+
+class Announcer {
+ public:
+  Announcer(const std::string& registry_address, v1::Worker worker,
+            std::function<v1::Load()> load);
+  ~Announcer();
+
+  void Start(v1::WorkerState state);
+  void SetState(v1::WorkerState state);
+  void Stop();
+
+ private:
+  class Loop;
+  std::unique_ptr<Loop> loop_;
+};
+
+}  // namespace torchfleet::registry
