@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# Installs what Torchfleet needs, on Debian 12 and 13. Safe to run again: what
+# is there is left alone.
+#
+#   deploy/setup.sh         what building and running needs
+#   deploy/setup.sh test    that, and what the tests need
+#
+# LIBTORCH=<folder>   use the LibTorch in that folder
+# TORCH_INDEX=<url>   take torch from that Python package index
+#
+# LibTorch otherwise comes, in this order, from pip (torch 2.13.0, into
+# build/venv) or from Debian (libtorch-dev: slower, and without .pt2 models).
+set -euo pipefail
+
+readonly torch_version=2.13.0
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+readonly root build=$root/build venv=$root/build/venv
+readonly purpose=${1:-build}
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+case $purpose in
+  build | test) ;;
+  *) die "got '$purpose'; expected build or test" ;;
+esac
+
+build_packages=(
+  build-essential cmake ninja-build pkg-config ccache
+  libgrpc++-dev libgrpc-dev libprotobuf-dev libprotoc-dev protobuf-compiler
+  protobuf-compiler-grpc libabsl-dev libre2-dev libc-ares-dev libssl-dev
+  libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev prometheus-cpp-dev
+  libcurl4-openssl-dev libpng-dev zlib1g-dev libbenchmark-dev catch2
+  python3 python3-venv
+)
+test_packages=(clang-format procps)
+
+as_root() {
+  if [[ $(id -u) -eq 0 ]]; then "$@"
+  elif command -v sudo >/dev/null; then sudo "$@"
+  else die "this needs root; as root, run: $*"; fi
+}
+
+# Debian 12 has Catch2 2; version 3 is in its backports, which every mirror of
+# Debian carries: the one this machine uses already is asked.
+add_backports() {
+  [[ $VERSION_ID == 12 ]] || return 0
+  apt-cache policy | grep -q 'bookworm-backports' && return 0
+  local mirror
+  mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
+    awk '$2 == "bookworm" {print $1; exit}')
+  [[ -n $mirror ]] || die "no apt source for bookworm was found; add one to /etc/apt/sources.list"
+  say "adding bookworm-backports from $mirror"
+  local signed=''
+  [[ -f /usr/share/keyrings/debian-archive-keyring.gpg ]] &&
+    signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] '
+  echo "deb ${signed}$mirror bookworm-backports main" |
+    as_root tee /etc/apt/sources.list.d/torchfleet-backports.list >/dev/null
+  as_root apt-get -q update
+}
+
+missing() {
+  local package
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
+  done
+}
+
+catch2_is_3() { dpkg-query -W -f='${Version}' catch2 2>/dev/null | grep -q '^3\.'; }
+
+install_packages() {
+  local wanted
+  mapfile -t wanted < <(missing "$@")
+  catch2_is_3 || wanted+=(catch2)
+  [[ ${#wanted[@]} -gt 0 ]] || { say "Debian's packages are there"; return 0; }
+  say "installing ${wanted[*]}"
+  as_root apt-get -q update || say "apt-get update failed; going on with the lists that are there"
+  add_backports
+  local release=()
+  [[ $VERSION_ID == 12 ]] && ! catch2_is_3 && release=(catch2/bookworm-backports)
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install \
+    "${wanted[@]/%catch2/}" "${release[@]}" ||
+    die "apt-get could not install: ${wanted[*]}; what it said is above"
+}
+
+# A virtual environment that was copied or half made is made anew.
+make_venv() {
+  "$venv/bin/python" -c 'import pip' 2>/dev/null && return 0
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+}
+
+pip_install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
+
+libtorch_from_pip() {
+  make_venv || return 1
+  if ! "$venv/bin/python" -c "import importlib.metadata as m, sys
+sys.exit(not m.version('torch').startswith('$torch_version'))" 2>/dev/null; then
+    say "installing torch $torch_version with pip (about 200 MB)"
+    pip_install ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "torch==$torch_version" || return 1
+  fi
+  libtorch=$("$venv/bin/python" -c "import importlib.util as u, os
+print(os.path.dirname(u.find_spec('torch').origin))") || return 1
+}
+
+libtorch_from_debian() {
+  say "pip has no torch $torch_version for this machine; taking Debian's LibTorch, which is older:"
+  say "models in .pt2 files cannot run with it"
+  # The BLAS it would pull in by itself is 30 times slower.
+  install_packages libtorch-dev libopenblas0-pthread
+  libtorch=/usr
+}
+
+find_libtorch() {
+  mkdir -p "$build"
+  if [[ -n ${LIBTORCH:-} ]]; then
+    [[ -e $LIBTORCH/share/cmake/Torch/TorchConfig.cmake ]] ||
+      die "LIBTORCH is '$LIBTORCH', which holds no share/cmake/Torch/TorchConfig.cmake"
+    libtorch=$LIBTORCH
+  else
+    libtorch_from_pip || libtorch_from_debian
+  fi
+  echo "$libtorch" >"$build/libtorch.path"
+  say "LibTorch: $libtorch"
+}
+
+install_test_tools() {
+  install_packages "${test_packages[@]}"
+  if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    install_packages nodejs npm
+  fi
+  make_venv
+  say "Python packages of the tests"
+  pip_install -r "$root/tests/requirements.txt"
+  if ! cmp -s "$root/tests/package.json" "$build/node/package.json" ||
+    [[ ! -d $build/node/node_modules ]]; then
+    say "npm packages of the tests"
+    mkdir -p "$build/node"
+    cp "$root/tests/package.json" "$build/node/"
+    (cd "$build/node" && npm install --silent --no-audit --no-fund --no-package-lock)
+  fi
+}
+
+[[ -r /etc/os-release ]] && . /etc/os-release
+if [[ ${ID:-} != debian || (${VERSION_ID:-} != 12 && ${VERSION_ID:-} != 13) ]]; then
+  die "this is ${PRETTY_NAME:-an unknown system}; expected Debian 12 or 13. Elsewhere, install the
+  equivalents of: ${build_packages[*]}
+  and torch $torch_version, and build with LIBTORCH=<its folder>"
+fi
+
+install_packages "${build_packages[@]}"
+find_libtorch
+[[ $purpose == test ]] && install_test_tools
+say "done"
