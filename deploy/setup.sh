@@ -44,14 +44,13 @@ as_root() {
 # Debian 12 has Catch2 2; version 3 is in its backports, which every mirror of
 # Debian carries: the one this machine uses already is asked.
 add_backports() {
-  [[ $VERSION_ID == 12 ]] || return 0
-  apt-cache policy | grep -q 'bookworm-backports' && return 0
-  local mirror
+  local policy mirror signed=''
+  policy=$(apt-cache policy)
+  [[ $policy == *bookworm-backports* ]] && return 0
   mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE)' 'Created-By: Packages' |
-    awk '$2 == "bookworm" {print $1; exit}')
+    awk '$2 == "bookworm" && !mirror {mirror = $1} END {print mirror}')
   [[ -n $mirror ]] || die "no apt source for bookworm was found; add one to /etc/apt/sources.list"
   say "adding bookworm-backports from $mirror"
-  local signed=''
   [[ -f /usr/share/keyrings/debian-archive-keyring.gpg ]] &&
     signed='[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] '
   echo "deb ${signed}$mirror bookworm-backports main" |
@@ -59,27 +58,28 @@ add_backports() {
   as_root apt-get -q update
 }
 
-missing() {
-  local package
-  for package in "$@"; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || echo "$package"
-  done
+# Is the package there, and in the version we need?
+installed() {
+  local state
+  state=$(dpkg-query -W -f='${Status} ${Version}' "$1" 2>/dev/null) || return 1
+  [[ $1 == catch2 ]] && { [[ $state == *'ok installed 3.'* ]]; return; }
+  [[ $state == *'ok installed'* ]]
 }
 
-catch2_is_3() { dpkg-query -W -f='${Version}' catch2 2>/dev/null | grep -q '^3\.'; }
-
 install_packages() {
-  local wanted
-  mapfile -t wanted < <(missing "$@")
-  catch2_is_3 || wanted+=(catch2)
-  [[ ${#wanted[@]} -gt 0 ]] || { say "Debian's packages are there"; return 0; }
+  local package wanted=()
+  for package in "$@"; do
+    installed "$package" || wanted+=("$package")
+  done
+  [[ ${#wanted[@]} -gt 0 ]] || return 0
   say "installing ${wanted[*]}"
   as_root apt-get -q update || say "apt-get update failed; going on with the lists that are there"
-  add_backports
-  local release=()
-  [[ $VERSION_ID == 12 ]] && ! catch2_is_3 && release=(catch2/bookworm-backports)
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install \
-    "${wanted[@]/%catch2/}" "${release[@]}" ||
+  if [[ $VERSION_ID == 12 && " ${wanted[*]} " == *' catch2 '* ]]; then
+    add_backports
+    wanted=("${wanted[@]/%catch2/catch2/bookworm-backports}")
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -y --no-install-recommends install "${wanted[@]}" ||
     die "apt-get could not install: ${wanted[*]}; what it said is above"
 }
 
