@@ -35,9 +35,9 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
   auto server = std::unique_ptr<GrpcServer>(new GrpcServer);
   server->server_ = builder.BuildAndStart();
   if (!server->server_ || port == 0) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen on ", listen,
-                     ": the address is in use or not this machine's; choose another with --listen"));
+    return absl::UnavailableError(absl::StrCat(
+        "cannot listen on ", listen,
+        ": the address is in use or not this machine's; choose another with --listen"));
   }
   server->address_ = absl::StrCat(listen.substr(0, colon), ":", port);
   server->SetServing(false);

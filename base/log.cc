@@ -21,8 +21,8 @@ struct LogState {
 LogState& State() {
   static LogState* state = [] {
     auto* s = new LogState;
-    s->logger = std::make_shared<spdlog::logger>(
-        "torchfleet", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+    s->logger = std::make_shared<spdlog::logger>("torchfleet",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
     s->logger->set_pattern("%v");
     return s;
   }();
@@ -31,19 +31,27 @@ LogState& State() {
 
 std::string_view LevelName(spdlog::level::level_enum level) {
   switch (level) {
-    case spdlog::level::debug: return "debug";
-    case spdlog::level::warn: return "warning";
-    case spdlog::level::err: return "error";
-    default: return "info";
+    case spdlog::level::debug:
+      return "debug";
+    case spdlog::level::warn:
+      return "warning";
+    case spdlog::level::err:
+      return "error";
+    default:
+      return "info";
   }
 }
 
 std::string_view LevelTag(spdlog::level::level_enum level) {
   switch (level) {
-    case spdlog::level::debug: return "DEBUG";
-    case spdlog::level::warn: return "WARN ";
-    case spdlog::level::err: return "ERROR";
-    default: return "INFO ";
+    case spdlog::level::debug:
+      return "DEBUG";
+    case spdlog::level::warn:
+      return "WARN ";
+    case spdlog::level::err:
+      return "ERROR";
+    default:
+      return "INFO ";
   }
 }
 
@@ -88,10 +96,14 @@ absl::Status InitLog(std::string_view process, std::string_view format, std::str
         fmt::format("log format is '{}'; expected text or json", format));
   }
   state.json = format == "json";
-  if (level == "debug") state.logger->set_level(spdlog::level::debug);
-  else if (level == "info") state.logger->set_level(spdlog::level::info);
-  else if (level == "warning") state.logger->set_level(spdlog::level::warn);
-  else if (level == "error") state.logger->set_level(spdlog::level::err);
+  if (level == "debug")
+    state.logger->set_level(spdlog::level::debug);
+  else if (level == "info")
+    state.logger->set_level(spdlog::level::info);
+  else if (level == "warning")
+    state.logger->set_level(spdlog::level::warn);
+  else if (level == "error")
+    state.logger->set_level(spdlog::level::err);
   else {
     return absl::InvalidArgumentError(
         fmt::format("log level is '{}'; expected debug, info, warning or error", level));
@@ -99,9 +111,17 @@ absl::Status InitLog(std::string_view process, std::string_view format, std::str
   return absl::OkStatus();
 }
 
-void LogDebug(std::string_view m, std::initializer_list<LogField> f) { Write(spdlog::level::debug, m, f); }
-void LogInfo(std::string_view m, std::initializer_list<LogField> f) { Write(spdlog::level::info, m, f); }
-void LogWarning(std::string_view m, std::initializer_list<LogField> f) { Write(spdlog::level::warn, m, f); }
-void LogError(std::string_view m, std::initializer_list<LogField> f) { Write(spdlog::level::err, m, f); }
+void LogDebug(std::string_view m, std::initializer_list<LogField> f) {
+  Write(spdlog::level::debug, m, f);
+}
+void LogInfo(std::string_view m, std::initializer_list<LogField> f) {
+  Write(spdlog::level::info, m, f);
+}
+void LogWarning(std::string_view m, std::initializer_list<LogField> f) {
+  Write(spdlog::level::warn, m, f);
+}
+void LogError(std::string_view m, std::initializer_list<LogField> f) {
+  Write(spdlog::level::err, m, f);
+}
 
 }  // namespace torchfleet

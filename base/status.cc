@@ -15,7 +15,8 @@ size_t Utf8Length(std::string_view text) {
   size_t length = 0;
   unsigned char low = 0x80, high = 0xBF;  // bounds of the second byte
   if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) length = 2;
+  if (lead >= 0xC2 && lead <= 0xDF)
+    length = 2;
   else if (lead >= 0xE0 && lead <= 0xEF) {
     length = 3;
     if (lead == 0xE0) low = 0xA0;
@@ -61,9 +62,8 @@ std::string Clip(std::string_view text, size_t limit) {
 absl::Status ClipMessage(const absl::Status& status) {
   if (status.message().size() <= kMaxErrorText) return status;
   absl::Status clipped(status.code(), Clip(std::string(status.message()), kMaxErrorText));
-  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
-    clipped.SetPayload(url, payload);
-  });
+  status.ForEachPayload(
+      [&](absl::string_view url, const absl::Cord& payload) { clipped.SetPayload(url, payload); });
   return clipped;
 }
 

@@ -39,8 +39,8 @@ std::optional<absl::Duration> RetryDelay(const absl::Status& status);
 #define TORCHFLEET_CONCAT(a, b) TORCHFLEET_CONCAT_INNER(a, b)
 
 // Returns from the caller when `expression`, an absl::Status, is an error.
-#define RETURN_IF_ERROR(expression)                                   \
-  do {                                                                \
+#define RETURN_IF_ERROR(expression)                                         \
+  do {                                                                      \
     if (absl::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 

@@ -27,9 +27,6 @@ torchfleet_find(CLI11 CONFIG)
 if(TORCHFLEET_BUILD_TESTS)
   torchfleet_find(Catch2 3 CONFIG)
 endif()
-if(TORCHFLEET_BUILD_BENCH)
-  torchfleet_find(benchmark CONFIG)
-endif()
 
 if(TORCHFLEET_WITH_TORCH)
   # LIBTORCH in the environment wins; setup.sh leaves its choice in the file.

@@ -10,9 +10,20 @@ struct Row {
 
 // In the order of the enumeration.
 constexpr std::array<Row, kAllDataTypes.size()> kRows = {{
-    {"BOOL", 1}, {"UINT8", 1}, {"UINT16", 2}, {"UINT32", 4}, {"UINT64", 8},
-    {"INT8", 1}, {"INT16", 2}, {"INT32", 4}, {"INT64", 8},
-    {"FP16", 2}, {"BF16", 2}, {"FP32", 4}, {"FP64", 8}, {"BYTES", 0},
+    {"BOOL", 1},
+    {"UINT8", 1},
+    {"UINT16", 2},
+    {"UINT32", 4},
+    {"UINT64", 8},
+    {"INT8", 1},
+    {"INT16", 2},
+    {"INT32", 4},
+    {"INT64", 8},
+    {"FP16", 2},
+    {"BF16", 2},
+    {"FP32", 4},
+    {"FP64", 8},
+    {"BYTES", 0},
 }};
 
 }  // namespace
