@@ -34,6 +34,8 @@ OperatorServer::~OperatorServer() = default;
 
 void OperatorServer::Register(std::shared_ptr<prometheus::Collectable> collectable) {
   exposer_->RegisterCollectable(collectable);
+  const std::lock_guard lock(mu_);
+  collectables_.push_back(std::move(collectable));
 }
 
 }  // namespace torchfleet

@@ -2,13 +2,16 @@
 // The operators' port: Prometheus metrics over HTTP at /metrics.
 //
 // Lifecycle: Start once; families are added to registry() before or after.
-// Collectables registered with it must outlive it. Thread-safe.
+// It keeps the collectables it shows; what they borrow outlives it. Thread-safe.
 
 #include <prometheus/registry.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
+#include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 
 namespace prometheus {
@@ -32,6 +35,9 @@ class OperatorServer {
  private:
   OperatorServer() = default;
   std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
+  std::mutex mu_;
+  // The exposer itself keeps weak pointers only.
+  std::vector<std::shared_ptr<prometheus::Collectable>> collectables_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<prometheus::Exposer> exposer_;
   std::string address_;
 };

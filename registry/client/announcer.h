@@ -19,8 +19,7 @@ namespace torchfleet::registry {
 
 class Announcer {
  public:
-  Announcer(const std::string& registry_address, v1::Worker worker,
-            std::function<v1::Load()> load);
+  Announcer(const std::string& registry_address, v1::Worker worker, std::function<v1::Load()> load);
   ~Announcer();
 
   void Start(v1::WorkerState state);
