@@ -1,0 +1,97 @@
+#include "model-worker/execute/tensor_bridge.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "base/status.h"
+
+namespace torchfleet::worker {
+namespace {
+
+using wire::DataType;
+
+struct Pair {
+  DataType wire;
+  at::ScalarType torch;
+};
+
+constexpr Pair kTypes[] = {
+    {DataType::kBool, at::kBool},     {DataType::kUint8, at::kByte},
+    {DataType::kUint16, at::kUInt16}, {DataType::kUint32, at::kUInt32},
+    {DataType::kUint64, at::kUInt64}, {DataType::kInt8, at::kChar},
+    {DataType::kInt16, at::kShort},   {DataType::kInt32, at::kInt},
+    {DataType::kInt64, at::kLong},    {DataType::kFp16, at::kHalf},
+    {DataType::kBf16, at::kBFloat16}, {DataType::kFp32, at::kFloat},
+    {DataType::kFp64, at::kDouble},
+};
+
+at::ScalarType TorchType(DataType type) {
+  for (const Pair& pair : kTypes) {
+    if (pair.wire == type) return pair.torch;
+  }
+  return at::kFloat;  // kBytes never comes here
+}
+
+c10::List<std::string> Strings(std::string_view bytes) {
+  c10::List<std::string> strings;
+  while (!bytes.empty()) {
+    uint32_t length = 0;
+    std::memcpy(&length, bytes.data(), sizeof(length));
+    strings.push_back(std::string(bytes.substr(sizeof(length), length)));
+    bytes.remove_prefix(sizeof(length) + length);
+  }
+  return strings;
+}
+
+OutputTensor FromStrings(const TensorSpec& spec, const c10::List<c10::IValue>& strings) {
+  OutputTensor output{DataType::kBytes, {static_cast<int64_t>(strings.size())}, {}};
+  // A list has no shape: dimensions of one beside the varying one are the
+  // spec's.
+  if (spec.shape.size() > 1) output.shape.resize(spec.shape.size(), 1);
+  for (size_t i = 0; i < strings.size(); ++i) {
+    const std::string& text = strings.get(i).toStringRef();
+    const auto length = static_cast<uint32_t>(text.size());
+    output.bytes.append(reinterpret_cast<const char*>(&length), sizeof(length));
+    output.bytes.append(text);
+  }
+  return output;
+}
+
+}  // namespace
+
+c10::IValue ToTorch(const TensorSpec& spec, const InputTensor& input) {
+  if (spec.type == DataType::kBytes) return Strings(input.bytes);
+  const auto options = at::TensorOptions().dtype(TorchType(spec.type));
+  if (input.bytes.empty()) return at::empty(input.shape, options);
+  const bool aligned =
+      reinterpret_cast<uintptr_t>(input.bytes.data()) % wire::ElementSize(spec.type) == 0;
+  if (aligned) {
+    // from_blob takes no const; models do not write to their inputs.
+    return torch::from_blob(const_cast<char*>(input.bytes.data()), input.shape, options);
+  }
+  at::Tensor copy = at::empty(input.shape, options);
+  std::memcpy(copy.data_ptr(), input.bytes.data(), input.bytes.size());
+  return copy;
+}
+
+absl::StatusOr<OutputTensor> FromTorch(const TensorSpec& spec, const c10::IValue& value) {
+  if (value.isList() && spec.type == DataType::kBytes) return FromStrings(spec, value.toList());
+  if (!value.isTensor()) {
+    return absl::InternalError(fmt::format("output '{}': the model gave {}, expected a tensor",
+                                           Clip(spec.name), value.tagKind()));
+  }
+  const at::Tensor tensor = value.toTensor().to(at::kCPU).contiguous();
+  for (const Pair& pair : kTypes) {
+    if (pair.torch != tensor.scalar_type()) continue;
+    return OutputTensor{pair.wire,
+                        {tensor.sizes().begin(), tensor.sizes().end()},
+                        std::string(static_cast<const char*>(tensor.data_ptr()), tensor.nbytes())};
+  }
+  return absl::InternalError(
+      fmt::format("output '{}': the model gave elements of type {}, which "
+                  "the protocol does not know",
+                  Clip(spec.name), at::toString(tensor.scalar_type())));
+}
+
+}  // namespace torchfleet::worker

@@ -1,0 +1,20 @@
+#pragma once
+// Between the wire's bytes and LibTorch's values. For files that see torch.
+
+#include <torch/script.h>
+
+#include "absl/status/statusor.h"
+#include "model-worker/execute/model.h"
+#include "model-worker/execute/model_spec.h"
+
+namespace torchfleet::worker {
+
+// A tensor over the input's own bytes, without a copy where they are aligned;
+// for BYTES a list of strings. Valid as long as the bytes.
+c10::IValue ToTorch(const TensorSpec& spec, const InputTensor& input);
+
+// An output's bytes. INTERNAL when it is neither a tensor of a type that the
+// wire knows nor a list of strings.
+absl::StatusOr<OutputTensor> FromTorch(const TensorSpec& spec, const c10::IValue& value);
+
+}  // namespace torchfleet::worker

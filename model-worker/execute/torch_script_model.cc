@@ -1,0 +1,205 @@
+#include "model-worker/execute/torch_script_model.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+#include <torch/script.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "base/log.h"
+#include "base/status.h"
+#include "model-worker/execute/tensor_bridge.h"
+
+namespace torchfleet::worker {
+namespace {
+
+// `NAME__3` → 3.
+std::optional<size_t> IndexInName(const std::string& name) {
+  const size_t mark = name.rfind("__");
+  if (mark == std::string::npos) return std::nullopt;
+  size_t index = 0;
+  const char* end = name.data() + name.size();
+  const auto [rest, error] = std::from_chars(name.data() + mark + 2, end, index);
+  if (error != std::errc() || rest != end) return std::nullopt;
+  return index;
+}
+
+// Position of each tensor by the indices in their names; nothing unless those
+// are exactly 0 … n-1.
+std::optional<std::vector<size_t>> PositionsByIndex(const std::vector<TensorSpec>& specs) {
+  std::vector<size_t> positions;
+  std::vector<bool> taken(specs.size());
+  for (const TensorSpec& spec : specs) {
+    const auto index = IndexInName(spec.name);
+    if (!index || *index >= specs.size() || taken[*index]) return std::nullopt;
+    taken[*index] = true;
+    positions.push_back(*index);
+  }
+  return positions;
+}
+
+std::vector<size_t> PositionsInOrder(size_t count) {
+  std::vector<size_t> positions(count);
+  for (size_t i = 0; i < count; ++i) positions[i] = i;
+  return positions;
+}
+
+bool Setting(const ModelSpec& spec, const char* name, bool otherwise) {
+  const auto found = spec.parameters.find(name);
+  return found == spec.parameters.end() ? otherwise : found->second == "true";
+}
+
+class TorchScriptModel : public Model {
+ public:
+  TorchScriptModel(std::unique_ptr<torch::jit::Module> module, const ModelSpec& spec)
+      : module_(std::move(module)),
+        spec_(spec),
+        inference_mode_(Setting(spec, "INFERENCE_MODE", true)),
+        optimize_(!Setting(spec, "DISABLE_OPTIMIZED_EXECUTION", false)) {}
+
+  // Learns how forward() takes its inputs.
+  absl::Status Bind() {
+    const auto& arguments = module_->get_method("forward").function().getSchema().arguments();
+    std::vector<std::string> names;
+    for (size_t i = 1; i < arguments.size(); ++i) names.push_back(arguments[i].name());
+    takes_dictionary_ = names.size() == 1 && arguments[1].type()->kind() == c10::TypeKind::DictType;
+    if (takes_dictionary_) return absl::OkStatus();
+    if (auto by_name = PositionsByName(names)) {
+      input_positions_ = *by_name;
+    } else if (auto by_index = PositionsByIndex(spec_.inputs)) {
+      input_positions_ = *by_index;
+    } else {
+      input_positions_ = PositionsInOrder(spec_.inputs.size());
+    }
+    if (spec_.inputs.size() > names.size()) {
+      return absl::FailedPreconditionError(
+          fmt::format("config.pbtxt names {} inputs; the model's forward() takes {}",
+                      spec_.inputs.size(), names.size()));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<InputTensor>& inputs) override {
+    try {
+      return Forward(inputs);
+    } catch (const c10::Error& error) {
+      const std::string text = error.what_without_backtrace();
+      LogError("the model failed", {{"model", spec_.name}, {"detail", text}});
+      if (text.find("can't allocate memory") != std::string::npos) {
+        return absl::ResourceExhaustedError(
+            "the worker's memory does not suffice for this request");
+      }
+      return absl::InternalError("the model failed on this input");
+    }
+  }
+
+ private:
+  std::optional<std::vector<size_t>> PositionsByName(const std::vector<std::string>& names) const {
+    std::vector<size_t> positions;
+    for (const TensorSpec& spec : spec_.inputs) {
+      const auto found = std::find(names.begin(), names.end(), spec.name);
+      if (found == names.end()) return std::nullopt;
+      positions.push_back(static_cast<size_t>(found - names.begin()));
+    }
+    return positions;
+  }
+
+  std::vector<c10::IValue> Arguments(const std::vector<InputTensor>& inputs) const {
+    if (takes_dictionary_) {
+      c10::Dict<std::string, at::Tensor> dictionary;
+      for (size_t i = 0; i < inputs.size(); ++i) {
+        if (inputs[i].absent) continue;
+        dictionary.insert(spec_.inputs[i].name, ToTorch(spec_.inputs[i], inputs[i]).toTensor());
+      }
+      return {dictionary};
+    }
+    std::vector<c10::IValue> arguments(spec_.inputs.size());
+    size_t used = 0;
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (inputs[i].absent) continue;
+      const size_t position = input_positions_[i];
+      if (position >= arguments.size()) arguments.resize(position + 1);
+      arguments[position] = ToTorch(spec_.inputs[i], inputs[i]);
+      used = std::max(used, position + 1);
+    }
+    // Arguments at the end that nobody gave take forward()'s defaults.
+    arguments.resize(used);
+    return arguments;
+  }
+
+  absl::StatusOr<std::vector<OutputTensor>> Forward(const std::vector<InputTensor>& inputs) {
+    const c10::InferenceMode inference(inference_mode_);
+    const torch::jit::GraphOptimizerEnabledGuard optimizer(optimize_);
+    return Outputs(module_->forward(Arguments(inputs)));
+  }
+
+  absl::StatusOr<std::vector<OutputTensor>> Outputs(const c10::IValue& result) const {
+    if (result.isGenericDict()) return FromDictionary(result.toGenericDict());
+    std::vector<c10::IValue> values;
+    if (result.isTuple()) {
+      values = result.toTupleRef().elements().vec();
+    } else if (result.isTensorList()) {
+      for (const at::Tensor& tensor : result.toTensorVector()) values.emplace_back(tensor);
+    } else {
+      values = {result};
+    }
+    if (values.size() < spec_.outputs.size()) {
+      return absl::InternalError(fmt::format("the model gave {} outputs; its configuration says {}",
+                                             values.size(), spec_.outputs.size()));
+    }
+    const auto by_index = PositionsByIndex(spec_.outputs);
+    std::vector<OutputTensor> outputs;
+    for (size_t i = 0; i < spec_.outputs.size(); ++i) {
+      ASSIGN_OR_RETURN(OutputTensor output,
+                       FromTorch(spec_.outputs[i], values[by_index ? (*by_index)[i] : i]));
+      outputs.push_back(std::move(output));
+    }
+    return outputs;
+  }
+
+  absl::StatusOr<std::vector<OutputTensor>> FromDictionary(
+      const c10::Dict<c10::IValue, c10::IValue>& dictionary) const {
+    std::vector<OutputTensor> outputs;
+    for (const TensorSpec& spec : spec_.outputs) {
+      const auto found = dictionary.find(spec.name);
+      if (found == dictionary.end()) {
+        return absl::InternalError(fmt::format(
+            "output '{}' is not in the dictionary that the model gave", Clip(spec.name)));
+      }
+      ASSIGN_OR_RETURN(OutputTensor output, FromTorch(spec, found->value()));
+      outputs.push_back(std::move(output));
+    }
+    return outputs;
+  }
+
+  // forward() of a module is not const, though it changes nothing in eval mode.
+  const std::unique_ptr<torch::jit::Module> module_;
+  const ModelSpec spec_;
+  const bool inference_mode_;
+  const bool optimize_;
+  bool takes_dictionary_ = false;
+  // Where in forward()'s arguments each of the spec's inputs goes.
+  std::vector<size_t> input_positions_;
+};
+
+int ThreadCount(const ModelSpec& spec, const char* name) {
+  const auto found = spec.parameters.find(name);
+  if (found == spec.parameters.end()) return 1;
+  return std::max(1, std::atoi(found->second.c_str()));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Model>> MakeTorchScriptModel(
+    std::unique_ptr<torch::jit::Module> module, const ModelSpec& spec) {
+  // One thread for each executor: more of them beat more threads inside one on
+  // small models.
+  at::set_num_threads(ThreadCount(spec, "INTRA_OP_THREAD_COUNT"));
+  auto model = std::make_unique<TorchScriptModel>(std::move(module), spec);
+  RETURN_IF_ERROR(model->Bind());
+  return model;
+}
+
+}  // namespace torchfleet::worker

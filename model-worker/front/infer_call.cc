@@ -1,0 +1,77 @@
+#include "model-worker/front/infer_call.h"
+
+#include <fmt/format.h>
+
+#include "absl/time/clock.h"
+#include "base/grpc_status.h"
+#include "base/status.h"
+
+namespace torchfleet::worker {
+namespace {
+
+// gRPC tells deadlines by the wall clock; ours run on the monotonic one.
+Instant Deadline(const grpc::CallbackServerContext& call, const Clock& clock) {
+  const auto deadline = call.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) return Instant::Infinite();
+  return clock.Now() + (absl::FromChrono(deadline) - absl::Now());
+}
+
+}  // namespace
+
+InferCall* InferCall::Begin(const Context& context, grpc::CallbackServerContext* call,
+                            const inference::ModelInferRequest* request,
+                            inference::ModelInferResponse* response) {
+  auto self = std::shared_ptr<InferCall>(new InferCall(context, request, response));
+  self->self_ = self;
+  self->deadline_ = Deadline(*call, context.clock);
+  absl::Status status = self->Check();
+  if (status.ok()) status = context.queue.Push(self);
+  if (!status.ok()) {
+    context.statistics.Counted(status.code());
+    self->End(status);
+  }
+  return self.get();
+}
+
+absl::Status InferCall::Check() {
+  const ModelSpec& spec = context_.spec;
+  if (request_->model_name() != spec.name) {
+    return absl::NotFoundError(fmt::format("model '{}' is not here; this worker serves '{}'",
+                                           Clip(request_->model_name()), spec.name));
+  }
+  if (!request_->model_version().empty() && request_->model_version() != spec.version) {
+    return absl::NotFoundError(
+        fmt::format("version '{}' of model '{}' is not here; this worker serves version {}",
+                    Clip(request_->model_version()), spec.name, spec.version));
+  }
+  RETURN_IF_ERROR(CheckCounts(spec, static_cast<size_t>(request_->inputs_size()),
+                              static_cast<size_t>(request_->outputs_size())));
+  ASSIGN_OR_RETURN(decoded_, DecodeRequest(*request_));
+  ASSIGN_OR_RETURN(checked_, CheckRequest(spec, decoded_.inputs, decoded_.requested_outputs));
+  return absl::OkStatus();
+}
+
+void InferCall::Answer(absl::StatusOr<std::vector<OutputTensor>> outputs,
+                       const RequestTimes& times) {
+  context_.statistics.Answered(outputs.status().code(), times, checked_.batch.value_or(1),
+                               absl::Now());
+  if (outputs.ok()) {
+    EncodeResponse(context_.spec, checked_.outputs, *std::move(outputs), response_);
+    response_->set_id(request_->id());
+    End(absl::OkStatus());
+  } else {
+    End(outputs.status());
+  }
+}
+
+void InferCall::OnCancel() {
+  // What runs already finishes on its own; its answer goes nowhere.
+  if (!context_.queue.Remove(this)) return;
+  const absl::Status status = absl::CancelledError("the caller has gone");
+  context_.statistics.Counted(status.code());
+  End(status);
+}
+
+void InferCall::End(const absl::Status& status) { Finish(ToGrpc(status)); }
+
+}  // namespace torchfleet::worker

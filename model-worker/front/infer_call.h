@@ -1,0 +1,59 @@
+#pragma once
+// One ModelInfer call: decoded and checked on gRPC's thread, queued, answered
+// from an executor's.
+//
+// Owns itself until gRPC is done with it; the queue and the executor share it
+// meanwhile, since it holds the request's bytes.
+
+#include <memory>
+#include <mutex>
+
+#include "absl/base/thread_annotations.h"
+#include "inference/grpc_service.grpc.pb.h"
+#include "model-worker/execute/model_spec.h"
+#include "model-worker/front/codec.h"
+#include "model-worker/front/model_statistics.h"
+#include "model-worker/queue/request_queue.h"
+
+namespace torchfleet::worker {
+
+class InferCall : public grpc::ServerUnaryReactor, public Request {
+ public:
+  // What every call of a worker shares; outlives the calls.
+  struct Context {
+    const ModelSpec& spec;
+    RequestQueue& queue;
+    ModelStatistics& statistics;
+    const Clock& clock;
+  };
+
+  // Answers at once when the request is wrong, else queues it.
+  static InferCall* Begin(const Context& context, grpc::CallbackServerContext* call,
+                          const inference::ModelInferRequest* request,
+                          inference::ModelInferResponse* response);
+
+  const CheckedRequest& checked() const override { return checked_; }
+  Instant deadline() const override { return deadline_; }
+  void Answer(absl::StatusOr<std::vector<OutputTensor>> outputs,
+              const RequestTimes& times) override;
+  void OnCancel() override;
+  void OnDone() override { self_.reset(); }
+
+ private:
+  InferCall(const Context& context, const inference::ModelInferRequest* request,
+            inference::ModelInferResponse* response)
+      : context_(context), request_(request), response_(response) {}
+
+  absl::Status Check();
+  void End(const absl::Status& status);
+
+  const Context context_;
+  const inference::ModelInferRequest* const request_;
+  inference::ModelInferResponse* const response_;
+  std::shared_ptr<InferCall> self_;
+  DecodedRequest decoded_;
+  CheckedRequest checked_;
+  Instant deadline_ = Instant::Infinite();
+};
+
+}  // namespace torchfleet::worker

@@ -1,0 +1,145 @@
+#include "model-worker/front/inference_service.h"
+
+#include <fmt/format.h>
+
+#include "base/grpc_status.h"
+#include "base/status.h"
+#include "base/version.h"
+
+namespace torchfleet::worker {
+namespace {
+
+using grpc::CallbackServerContext;
+using grpc::ServerUnaryReactor;
+
+ServerUnaryReactor* Finish(CallbackServerContext* call, const absl::Status& status) {
+  ServerUnaryReactor* reactor = call->DefaultReactor();
+  reactor->Finish(ToGrpc(status));
+  return reactor;
+}
+
+template <typename Tensors>
+void Describe(const std::vector<TensorSpec>& specs, Tensors* tensors) {
+  for (const TensorSpec& spec : specs) {
+    auto* tensor = tensors->Add();
+    tensor->set_name(spec.name);
+    tensor->set_datatype(std::string(wire::DataTypeName(spec.type)));
+    tensor->mutable_shape()->Add(spec.shape.begin(), spec.shape.end());
+  }
+}
+
+void Fill(const ModelStatistics::Duration& from, inference::StatisticDuration* to) {
+  to->set_count(from.count.load(std::memory_order_relaxed));
+  to->set_ns(from.nanoseconds.load(std::memory_order_relaxed));
+}
+
+}  // namespace
+
+absl::Status InferenceService::CheckModel(const std::string& name,
+                                          const std::string& version) const {
+  const ModelSpec& spec = context_.spec;
+  if (name == spec.name && (version.empty() || version == spec.version)) return absl::OkStatus();
+  return absl::NotFoundError(
+      fmt::format("model '{}' version '{}' is not here; this worker serves "
+                  "'{}' version {}",
+                  Clip(name), Clip(version), spec.name, spec.version));
+}
+
+ServerUnaryReactor* InferenceService::ServerLive(CallbackServerContext* call,
+                                                 const inference::ServerLiveRequest*,
+                                                 inference::ServerLiveResponse* response) {
+  response->set_live(true);
+  return Finish(call, absl::OkStatus());
+}
+
+ServerUnaryReactor* InferenceService::ServerReady(CallbackServerContext* call,
+                                                  const inference::ServerReadyRequest*,
+                                                  inference::ServerReadyResponse* response) {
+  response->set_ready(ready_);
+  return Finish(call, absl::OkStatus());
+}
+
+ServerUnaryReactor* InferenceService::ModelReady(CallbackServerContext* call,
+                                                 const inference::ModelReadyRequest* request,
+                                                 inference::ModelReadyResponse* response) {
+  response->set_ready(ready_ && CheckModel(request->name(), request->version()).ok());
+  return Finish(call, absl::OkStatus());
+}
+
+ServerUnaryReactor* InferenceService::ServerMetadata(CallbackServerContext* call,
+                                                     const inference::ServerMetadataRequest*,
+                                                     inference::ServerMetadataResponse* response) {
+  response->set_name("torchfleet");
+  response->set_version(kVersion);
+  for (const char* extension : {"binary_tensor_data", "model_configuration", "statistics"}) {
+    response->add_extensions(extension);
+  }
+  return Finish(call, absl::OkStatus());
+}
+
+ServerUnaryReactor* InferenceService::ModelMetadata(CallbackServerContext* call,
+                                                    const inference::ModelMetadataRequest* request,
+                                                    inference::ModelMetadataResponse* response) {
+  const absl::Status status = CheckModel(request->name(), request->version());
+  if (!status.ok()) return Finish(call, status);
+  response->set_name(context_.spec.name);
+  response->add_versions(context_.spec.version);
+  response->set_platform(context_.spec.platform);
+  Describe(context_.spec.inputs, response->mutable_inputs());
+  Describe(context_.spec.outputs, response->mutable_outputs());
+  return Finish(call, absl::OkStatus());
+}
+
+ServerUnaryReactor* InferenceService::ModelConfig(CallbackServerContext* call,
+                                                  const inference::ModelConfigRequest* request,
+                                                  inference::ModelConfigResponse* response) {
+  const absl::Status status = CheckModel(request->name(), request->version());
+  if (status.ok()) *response->mutable_config() = config_;
+  return Finish(call, status);
+}
+
+ServerUnaryReactor* InferenceService::ModelStatistics(
+    CallbackServerContext* call, const inference::ModelStatisticsRequest* request,
+    inference::ModelStatisticsResponse* response) {
+  const ModelSpec& spec = context_.spec;
+  const std::string& name = request->name().empty() ? spec.name : request->name();
+  const absl::Status status = CheckModel(name, request->version());
+  if (!status.ok()) return Finish(call, status);
+  auto* model = response->add_model_stats();
+  model->set_name(spec.name);
+  model->set_version(spec.version);
+  const auto& statistics = context_.statistics;
+  model->set_last_inference(statistics.last_ms.load(std::memory_order_relaxed));
+  model->set_inference_count(statistics.rows_answered.load(std::memory_order_relaxed));
+  model->set_execution_count(statistics.executions.load(std::memory_order_relaxed));
+  auto* stages = model->mutable_inference_stats();
+  Fill(statistics.success, stages->mutable_success());
+  Fill(statistics.fail, stages->mutable_fail());
+  Fill(statistics.queue, stages->mutable_queue());
+  Fill(statistics.compute, stages->mutable_compute_infer());
+  return Finish(call, absl::OkStatus());
+}
+
+ServerUnaryReactor* InferenceService::RepositoryIndex(
+    CallbackServerContext* call, const inference::RepositoryIndexRequest* request,
+    inference::RepositoryIndexResponse* response) {
+  if (ready_ || !request->ready()) {
+    auto* model = response->add_models();
+    model->set_name(context_.spec.name);
+    model->set_version(context_.spec.version);
+    model->set_state(ready_ ? "READY" : loaded_ ? "UNLOADING" : "LOADING");
+  }
+  return Finish(call, absl::OkStatus());
+}
+
+ServerUnaryReactor* InferenceService::ModelInfer(CallbackServerContext* call,
+                                                 const inference::ModelInferRequest* request,
+                                                 inference::ModelInferResponse* response) {
+  if (!loaded_) {
+    return Finish(call, WithRetryDelay(absl::UnavailableError("the model is still loading"),
+                                       absl::Seconds(1)));
+  }
+  return InferCall::Begin(context_, call, request, response);
+}
+
+}  // namespace torchfleet::worker

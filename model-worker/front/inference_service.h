@@ -1,0 +1,63 @@
+#pragma once
+// The worker's gRPC service: one model, called directly or by a gateway.
+//
+// Begins not ready: health and metadata answer, ModelInfer is UNAVAILABLE.
+// Borrows everything in its context. Thread-safe.
+
+#include <atomic>
+
+#include "inference/grpc_service.grpc.pb.h"
+#include "model-worker/front/infer_call.h"
+
+namespace torchfleet::worker {
+
+class InferenceService : public inference::GRPCInferenceService::CallbackService {
+ public:
+  InferenceService(InferCall::Context context, const inference::ModelConfig& config)
+      : context_(context), config_(config) {}
+
+  // Whether health says ready: true once the model is loaded, false when the
+  // worker drains. Calls are taken while the queue is open.
+  void SetReady(bool ready) { ready_ = ready; }
+  // From here on calls are queued.
+  void SetLoaded() { loaded_ = true; }
+
+  grpc::ServerUnaryReactor* ServerLive(grpc::CallbackServerContext*,
+                                       const inference::ServerLiveRequest*,
+                                       inference::ServerLiveResponse*) override;
+  grpc::ServerUnaryReactor* ServerReady(grpc::CallbackServerContext*,
+                                        const inference::ServerReadyRequest*,
+                                        inference::ServerReadyResponse*) override;
+  grpc::ServerUnaryReactor* ModelReady(grpc::CallbackServerContext*,
+                                       const inference::ModelReadyRequest*,
+                                       inference::ModelReadyResponse*) override;
+  grpc::ServerUnaryReactor* ServerMetadata(grpc::CallbackServerContext*,
+                                           const inference::ServerMetadataRequest*,
+                                           inference::ServerMetadataResponse*) override;
+  grpc::ServerUnaryReactor* ModelMetadata(grpc::CallbackServerContext*,
+                                          const inference::ModelMetadataRequest*,
+                                          inference::ModelMetadataResponse*) override;
+  grpc::ServerUnaryReactor* ModelConfig(grpc::CallbackServerContext*,
+                                        const inference::ModelConfigRequest*,
+                                        inference::ModelConfigResponse*) override;
+  grpc::ServerUnaryReactor* ModelStatistics(grpc::CallbackServerContext*,
+                                            const inference::ModelStatisticsRequest*,
+                                            inference::ModelStatisticsResponse*) override;
+  grpc::ServerUnaryReactor* RepositoryIndex(grpc::CallbackServerContext*,
+                                            const inference::RepositoryIndexRequest*,
+                                            inference::RepositoryIndexResponse*) override;
+  grpc::ServerUnaryReactor* ModelInfer(grpc::CallbackServerContext*,
+                                       const inference::ModelInferRequest*,
+                                       inference::ModelInferResponse*) override;
+
+ private:
+  // NOT_FOUND unless it is this worker's; empty stands for any.
+  absl::Status CheckModel(const std::string& name, const std::string& version) const;
+
+  const InferCall::Context context_;
+  const inference::ModelConfig& config_;
+  std::atomic<bool> ready_ = false;
+  std::atomic<bool> loaded_ = false;
+};
+
+}  // namespace torchfleet::worker

@@ -1,0 +1,113 @@
+#include "model-worker/load/model_loader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/status.h"
+
+namespace torchfleet::worker {
+namespace {
+
+wire::DataType WireType(inference::DataType type) {
+  using wire::DataType;
+  switch (type) {
+    case inference::TYPE_BOOL:
+      return DataType::kBool;
+    case inference::TYPE_UINT8:
+      return DataType::kUint8;
+    case inference::TYPE_UINT16:
+      return DataType::kUint16;
+    case inference::TYPE_UINT32:
+      return DataType::kUint32;
+    case inference::TYPE_UINT64:
+      return DataType::kUint64;
+    case inference::TYPE_INT8:
+      return DataType::kInt8;
+    case inference::TYPE_INT16:
+      return DataType::kInt16;
+    case inference::TYPE_INT32:
+      return DataType::kInt32;
+    case inference::TYPE_INT64:
+      return DataType::kInt64;
+    case inference::TYPE_FP16:
+      return DataType::kFp16;
+    case inference::TYPE_BF16:
+      return DataType::kBf16;
+    case inference::TYPE_FP64:
+      return DataType::kFp64;
+    case inference::TYPE_STRING:
+      return DataType::kBytes;
+    default:
+      return DataType::kFp32;  // a config with TYPE_INVALID was refused
+  }
+}
+
+template <typename Tensor>
+absl::StatusOr<TensorSpec> Spec(const Tensor& tensor, bool batched) {
+  if (tensor.has_reshape()) {
+    return absl::InvalidArgumentError(fmt::format(
+        "'{}' has a reshape, which this worker does not offer; let the model reshape it itself",
+        Clip(tensor.name())));
+  }
+  TensorSpec spec;
+  spec.name = tensor.name();
+  spec.type = WireType(tensor.data_type());
+  if (batched) spec.shape.push_back(-1);
+  spec.shape.insert(spec.shape.end(), tensor.dims().begin(), tensor.dims().end());
+  return spec;
+}
+
+absl::StatusOr<ModelSpec> MakeSpec(const inference::ModelConfig& config, int64_t version) {
+  ModelSpec spec;
+  spec.name = config.name();
+  spec.version = std::to_string(version);
+  ASSIGN_OR_RETURN(spec.platform, repository::Platform(config));
+  spec.max_batch_size = config.max_batch_size();
+  const bool batched = spec.max_batch_size > 0;
+  for (const auto& input : config.input()) {
+    ASSIGN_OR_RETURN(TensorSpec tensor, Spec(input, batched));
+    tensor.optional = input.optional();
+    spec.inputs.push_back(std::move(tensor));
+  }
+  for (const auto& output : config.output()) {
+    ASSIGN_OR_RETURN(TensorSpec tensor, Spec(output, batched));
+    spec.outputs.push_back(std::move(tensor));
+  }
+  int instances = 0;
+  for (const auto& group : config.instance_group()) instances += std::max(1, group.count());
+  spec.instances = std::max(1, instances);
+  for (const auto& [name, value] : config.parameters()) {
+    spec.parameters[name] = value.string_value();
+  }
+  return spec;
+}
+
+}  // namespace
+
+absl::StatusOr<RepositoryModel> ReadModel(const std::filesystem::path& repository,
+                                          const std::string& model, int64_t version) {
+  RepositoryModel result;
+  std::vector<std::string> skipped;
+  ASSIGN_OR_RETURN(result.config, repository::ReadConfig(repository, model, &skipped));
+  for (const std::string& field : skipped) {
+    LogWarning("a field of config.pbtxt is skipped", {{"field", field}});
+  }
+  ASSIGN_OR_RETURN(const auto versions,
+                   repository::ServedVersions(repository, model, result.config));
+  const auto found = version == 0
+                         ? versions.end() - 1
+                         : std::find_if(versions.begin(), versions.end(),
+                                        [&](const auto& v) { return v.version == version; });
+  if (found == versions.end()) {
+    return absl::NotFoundError(fmt::format(
+        "version {} of model '{}' is not among those its version_policy serves, up to {}", version,
+        model, versions.back().version));
+  }
+  result.version = *found;
+  ASSIGN_OR_RETURN(result.spec, MakeSpec(result.config, result.version.version));
+  return result;
+}
+
+}  // namespace torchfleet::worker

@@ -1,0 +1,36 @@
+#pragma once
+// From a repository to a model that can run.
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "inference/model_config.pb.h"
+#include "model-worker/execute/model.h"
+#include "model-worker/execute/model_spec.h"
+#include "repository/layout.h"
+
+namespace torchfleet::worker {
+
+// Makes a model of the file of a version. FAILED_PRECONDITION, naming the file,
+// when it is damaged or does not fit the spec. The seam between the worker and
+// LibTorch: the process's main chooses the loader.
+using ModelLoader = std::function<absl::StatusOr<std::unique_ptr<Model>>(
+    const std::filesystem::path& file, const ModelSpec& spec)>;
+
+// A version of a model as the repository holds it.
+struct RepositoryModel {
+  inference::ModelConfig config;
+  repository::ModelVersion version;
+  ModelSpec spec;
+};
+
+// `version` 0 means the highest served. Warns of config fields that are
+// skipped. NOT_FOUND and INVALID_ARGUMENT as repository/layout.h says;
+// INVALID_ARGUMENT for settings that this worker does not offer.
+absl::StatusOr<RepositoryModel> ReadModel(const std::filesystem::path& repository,
+                                          const std::string& model, int64_t version);
+
+}  // namespace torchfleet::worker

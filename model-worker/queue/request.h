@@ -1,0 +1,43 @@
+#pragma once
+// A checked request on its way to an executor and back.
+//
+// Whoever takes it out of the queue answers it, exactly once: the executor
+// that ran it, or whoever removed it.
+
+#include <optional>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "model-worker/execute/model.h"
+
+namespace torchfleet::worker {
+
+// A request that holds nothing against its model's spec.
+struct CheckedRequest {
+  // As the spec lists them.
+  std::vector<InputTensor> inputs;
+  // Indices into the spec's outputs, in the order the caller wants them.
+  std::vector<size_t> outputs;
+  // Rows, where the model has a batch.
+  std::optional<int64_t> batch;
+};
+
+// Where a request's time went.
+struct RequestTimes {
+  Instant queued, started, finished;
+};
+
+class Request {
+ public:
+  virtual ~Request() = default;
+
+  virtual const CheckedRequest& checked() const = 0;
+  // After this moment nobody waits for the answer.
+  virtual Instant deadline() const = 0;
+  // The model's outputs, as its spec lists them, or why there are none.
+  virtual void Answer(absl::StatusOr<std::vector<OutputTensor>> outputs,
+                      const RequestTimes& times) = 0;
+};
+
+}  // namespace torchfleet::worker

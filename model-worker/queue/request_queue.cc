@@ -1,0 +1,93 @@
+#include "model-worker/queue/request_queue.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+
+namespace torchfleet::worker {
+namespace {
+
+absl::Status Expired() {
+  return absl::DeadlineExceededError("the deadline passed before the model could run");
+}
+
+absl::Status Closed() {
+  return WithRetryDelay(absl::UnavailableError("this worker takes no more requests"),
+                        absl::Milliseconds(100));
+}
+
+}  // namespace
+
+absl::Status RequestQueue::Push(std::shared_ptr<Request> request) {
+  const Instant now = clock_.Now();
+  {
+    const std::lock_guard lock(mu_);
+    if (closed_) return Closed();
+    if (request->deadline() <= now) {
+      ++figures_.expired;
+      return Expired();
+    }
+    if (waiting_.size() >= capacity_) {
+      ++figures_.rejected;
+      return WithRetryDelay(
+          absl::UnavailableError(fmt::format("the queue is full: {} requests wait", capacity_)),
+          absl::Milliseconds(100));
+    }
+    const Request* key = request.get();
+    places_[key] = waiting_.insert(waiting_.end(), {std::move(request), now});
+  }
+  changed_.notify_one();
+  return absl::OkStatus();
+}
+
+RequestQueue::Entry RequestQueue::Pop() {
+  std::unique_lock lock(mu_);
+  while (true) {
+    changed_.wait(lock, [&] { return closed_ || !waiting_.empty(); });
+    if (waiting_.empty()) return {};
+    Entry entry = std::move(waiting_.front());
+    waiting_.pop_front();
+    places_.erase(entry.request.get());
+    const Instant now = clock_.Now();
+    if (entry.request->deadline() > now) return entry;
+    ++figures_.expired;
+    lock.unlock();
+    entry.request->Answer(Expired(), {entry.queued, now, now});
+    lock.lock();
+  }
+}
+
+bool RequestQueue::Remove(const Request* request) {
+  const std::lock_guard lock(mu_);
+  const auto found = places_.find(request);
+  if (found == places_.end()) return false;
+  waiting_.erase(found->second);
+  places_.erase(found);
+  ++figures_.cancelled;
+  return true;
+}
+
+void RequestQueue::Close() {
+  std::list<Entry> waiting;
+  {
+    const std::lock_guard lock(mu_);
+    closed_ = true;
+    waiting.swap(waiting_);
+    places_.clear();
+  }
+  changed_.notify_all();
+  const Instant now = clock_.Now();
+  for (const Entry& entry : waiting) entry.request->Answer(Closed(), {entry.queued, now, now});
+}
+
+RequestQueue::Figures RequestQueue::figures() const {
+  const std::lock_guard lock(mu_);
+  Figures figures = figures_;
+  figures.depth = waiting_.size();
+  return figures;
+}
+
+}  // namespace torchfleet::worker

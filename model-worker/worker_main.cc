@@ -1,0 +1,70 @@
+#include "model-worker/worker_main.h"
+
+#include "base/log.h"
+#include "base/process.h"
+#include "base/shutdown.h"
+#include "model-worker/worker_server.h"
+
+namespace torchfleet::worker {
+namespace {
+
+struct Flags {
+  ProcessOptions process{.role = "worker"};
+  WorkerOptions worker;
+  WorkerPlace place;
+  absl::Duration drain_delay = absl::Milliseconds(500);
+  absl::Duration drain_timeout = absl::Seconds(10);
+};
+
+void AddFlags(CLI::App& app, Flags& flags) {
+  AddFlag(app, "--repository", flags.worker.repository,
+          "The model repository: <model>/config.pbtxt, <model>/<version>/model.pt");
+  AddFlag(app, "--model", flags.worker.model, "The model's name in the repository")->required();
+  AddFlag(app, "--model-version", flags.worker.version, "The version; 0 is the highest served");
+  AddFlag(app, "--queue-size", flags.worker.queue_size, "Requests that may wait")
+      ->check(CLI::PositiveNumber);
+  AddFlag(app, "--listen", flags.place.listen, "host:port for calls; port 0 takes a free one");
+  AddFlag(app, "--registry", flags.place.registry,
+          "host:port of the registry; without one the worker serves those who know its address");
+  AddFlag(app, "--worker-id", flags.place.worker_id,
+          "Its name in the fleet, the same after a restart in its place");
+  AddFlag(app, "--advertise", flags.place.advertise,
+          "host:port where others reach it, when that is not the bound address");
+  AddDurationFlag(app, "--drain-delay", flags.drain_delay,
+                  "How long it still takes calls after SIGTERM, while the news travels");
+  AddDurationFlag(app, "--drain-timeout", flags.drain_timeout,
+                  "How long calls that run may go on after that");
+  AddProcessFlags(app, flags.process);
+}
+
+}  // namespace
+
+int RunWorker(int argc, char** argv, const ModelLoader& loader) {
+  ShutdownSignal shutdown;
+  Flags flags;
+  CLI::App app("Serves one version of one model from a model repository.");
+  AddFlags(app, flags);
+  if (const auto exit_code = ParseFlags(app, argc, argv)) return *exit_code;
+  const ProcessOptions& process = flags.process;
+  if (const absl::Status status = InitLog(process.role, process.log_format, process.log_level);
+      !status.ok()) {
+    LogError(std::string(status.message()));
+    return 2;
+  }
+
+  flags.place.operator_listen = process.operator_listen;
+  const MonotonicClock clock;
+  auto worker = WorkerServer::Start(flags.worker, flags.place, loader, clock);
+  if (!worker.ok()) {
+    LogError(std::string(worker.status().message()));
+    return 1;
+  }
+  AnnounceReady(process, {(*worker)->address(), (*worker)->operator_address()});
+
+  shutdown.Wait();
+  (*worker)->Drain(flags.drain_delay, flags.drain_timeout);
+  LogInfo("worker stops");
+  return 0;
+}
+
+}  // namespace torchfleet::worker

@@ -1,0 +1,108 @@
+#include "model-worker/worker_server.h"
+
+#include <fmt/format.h>
+
+#include "absl/time/clock.h"
+#include "base/ids.h"
+#include "base/log.h"
+#include "base/status.h"
+#include "model-worker/announce/announcement.h"
+#include "model-worker/worker_metrics.h"
+
+namespace torchfleet::worker {
+
+WorkerServer::WorkerServer(RepositoryModel model, size_t queue_size, const Clock& clock)
+    : clock_(clock),
+      model_(std::move(model)),
+      queue_(queue_size, clock),
+      service_({model_.spec, queue_, statistics_, clock}, model_.config) {}
+
+absl::StatusOr<std::unique_ptr<WorkerServer>> WorkerServer::Start(const WorkerOptions& options,
+                                                                  const WorkerPlace& place,
+                                                                  const ModelLoader& loader,
+                                                                  const Clock& clock) {
+  ASSIGN_OR_RETURN(RepositoryModel model,
+                   ReadModel(options.repository, options.model, options.version));
+  auto worker =
+      std::unique_ptr<WorkerServer>(new WorkerServer(std::move(model), options.queue_size, clock));
+  RETURN_IF_ERROR(worker->Listen(place));
+  worker->Announce(place);
+  RETURN_IF_ERROR(worker->Load(loader));
+  return worker;
+}
+
+WorkerServer::~WorkerServer() {
+  if (announcer_) announcer_->Stop();
+  queue_.Close();
+  if (executor_) executor_->Stop();
+  if (server_) server_->Drain(absl::ZeroDuration());
+}
+
+absl::Status WorkerServer::Listen(const WorkerPlace& place) {
+  ASSIGN_OR_RETURN(operators_, OperatorServer::Start(place.operator_listen));
+  operators_->Register(std::make_shared<WorkerMetrics>(
+      model_.spec, statistics_, queue_, [this]() -> WorkerMetrics::Execution {
+        const Executor* executor = running_executor_.load(std::memory_order_acquire);
+        if (!executor) return {};
+        return {executor->running(), executor->mismatches()};
+      }));
+  ASSIGN_OR_RETURN(server_, GrpcServer::Start(place.listen, {&service_}));
+  return absl::OkStatus();
+}
+
+void WorkerServer::Announce(const WorkerPlace& place) {
+  if (place.registry.empty()) return;
+  WorkerIdentity identity;
+  identity.worker_id = place.worker_id.empty()
+                           ? fmt::format("{}-{}-{}", spec().name, spec().version, RandomId())
+                           : place.worker_id;
+  identity.address = place.advertise.empty() ? address() : place.advertise;
+  identity.operator_address = operator_address();
+  announcer_ = std::make_unique<registry::Announcer>(place.registry, Announcement(spec(), identity),
+                                                     [this] { return CurrentLoad(); });
+  announcer_->Start(registry::v1::WORKER_STATE_STARTING);
+}
+
+absl::Status WorkerServer::Load(const ModelLoader& loader) {
+  const Instant began = clock_.Now();
+  ASSIGN_OR_RETURN(loaded_, loader(model_.version.model_file, spec()));
+  executor_ = std::make_unique<Executor>(queue_, *loaded_, spec(), clock_);
+  running_executor_.store(executor_.get(), std::memory_order_release);
+  service_.SetLoaded();
+  service_.SetReady(true);
+  server_->SetServing(true);
+  server_->SetServing(inference::GRPCInferenceService::service_full_name(), true);
+  if (announcer_) announcer_->SetState(registry::v1::WORKER_STATE_READY);
+  LogInfo("worker is ready", {{"model", spec().name},
+                              {"version", spec().version},
+                              {"address", address()},
+                              {"operator_address", operator_address()},
+                              {"load_time", absl::FormatDuration(clock_.Now() - began)}});
+  return absl::OkStatus();
+}
+
+registry::v1::Load WorkerServer::CurrentLoad() const {
+  registry::v1::Load load;
+  load.set_queued(static_cast<uint32_t>(queue_.figures().depth));
+  if (const Executor* executor = running_executor_.load(std::memory_order_acquire)) {
+    load.set_running(static_cast<uint32_t>(executor->running()));
+  }
+  load.set_capacity(static_cast<uint32_t>(spec().instances));
+  return load;
+}
+
+void WorkerServer::Drain(absl::Duration delay, absl::Duration timeout) {
+  LogInfo("worker drains", {{"model", spec().name}, {"version", spec().version}});
+  service_.SetReady(false);
+  server_->SetServing(false);
+  server_->SetServing(inference::GRPCInferenceService::service_full_name(), false);
+  if (announcer_) {
+    announcer_->SetState(registry::v1::WORKER_STATE_DRAINING);
+    // Calls go on meanwhile; a second signal ends the process.
+    absl::SleepFor(delay);
+  }
+  server_->Drain(timeout);
+  if (announcer_) announcer_->Stop();
+}
+
+}  // namespace torchfleet::worker

@@ -1,0 +1,82 @@
+#pragma once
+// The worker process's root: one model from repository to served.
+//
+//   Start ─► STARTING ─► READY ─► Drain: DRAINING ─► gone
+//
+// Lifecycle: Start loads the model and returns when it is READY; Drain once;
+// then destruction. Thread-safe after Start.
+
+#include <memory>
+#include <string>
+
+#include "base/grpc_server.h"
+#include "base/metrics.h"
+#include "model-worker/execute/executor.h"
+#include "model-worker/front/inference_service.h"
+#include "model-worker/front/model_statistics.h"
+#include "model-worker/load/model_loader.h"
+#include "model-worker/queue/request_queue.h"
+#include "registry/client/announcer.h"
+
+namespace torchfleet::worker {
+
+struct WorkerOptions {
+  std::string repository = "./models";
+  std::string model;
+  // 0: the highest that is served.
+  int64_t version = 0;
+  size_t queue_size = 1024;
+};
+
+// Where a worker listens and whom it tells.
+struct WorkerPlace {
+  std::string listen = "127.0.0.1:0";
+  std::string operator_listen = "127.0.0.1:0";
+  // Empty: announced nowhere.
+  std::string registry;
+  // Empty: made of model, version and something random.
+  std::string worker_id;
+  // Empty: the bound address.
+  std::string advertise;
+};
+
+class WorkerServer {
+ public:
+  // Errors of the repository, the loader and the addresses.
+  static absl::StatusOr<std::unique_ptr<WorkerServer>> Start(const WorkerOptions& options,
+                                                             const WorkerPlace& place,
+                                                             const ModelLoader& loader,
+                                                             const Clock& clock);
+  ~WorkerServer();
+
+  // Not ready; after `delay`, while news travels and calls are still taken, no
+  // new calls; what runs may go on for `timeout`.
+  void Drain(absl::Duration delay, absl::Duration timeout);
+
+  const std::string& address() const { return server_->address(); }
+  const std::string& operator_address() const { return operators_->address(); }
+  const ModelSpec& spec() const { return model_.spec; }
+
+ private:
+  WorkerServer(RepositoryModel model, size_t queue_size, const Clock& clock);
+
+  absl::Status Listen(const WorkerPlace& place);
+  void Announce(const WorkerPlace& place);
+  absl::Status Load(const ModelLoader& loader);
+  registry::v1::Load CurrentLoad() const;
+
+  const Clock& clock_;
+  const RepositoryModel model_;
+  ModelStatistics statistics_;
+  RequestQueue queue_;
+  InferenceService service_;
+  std::unique_ptr<Model> loaded_;
+  // Set once, before anybody asks for figures.
+  std::atomic<Executor*> running_executor_ = nullptr;
+  std::unique_ptr<Executor> executor_;
+  std::unique_ptr<OperatorServer> operators_;
+  std::unique_ptr<GrpcServer> server_;
+  std::unique_ptr<registry::Announcer> announcer_;
+};
+
+}  // namespace torchfleet::worker

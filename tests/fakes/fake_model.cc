@@ -1,0 +1,66 @@
+#include "tests/fakes/fake_model.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <new>
+#include <stdexcept>
+#include <thread>
+
+namespace torchfleet::worker {
+namespace {
+
+class FakeModel : public Model {
+ public:
+  FakeModel(const ModelSpec& spec, std::string behaviour, std::chrono::milliseconds delay)
+      : spec_(spec), behaviour_(std::move(behaviour)), delay_(delay) {}
+
+  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<InputTensor>& inputs) override {
+    if (behaviour_ == "throw") throw std::runtime_error("secret stack of the fake model");
+    if (behaviour_ == "bad_alloc") throw std::bad_alloc();
+    if (behaviour_ == "crash" && inputs[0].bytes.find("crash") != std::string_view::npos) abort();
+    // The time that a model takes.
+    if (delay_.count() > 0) std::this_thread::sleep_for(delay_);
+    std::vector<OutputTensor> outputs;
+    for (size_t i = 0; i < spec_.outputs.size(); ++i) {
+      const size_t from = std::min(i, inputs.size() - 1);
+      outputs.push_back(
+          {spec_.inputs[from].type, inputs[from].shape, std::string(inputs[from].bytes)});
+      if (behaviour_ == "wrong_shape") outputs.back().shape.push_back(1);
+    }
+    return outputs;
+  }
+
+ private:
+  const ModelSpec spec_;
+  const std::string behaviour_;
+  const std::chrono::milliseconds delay_;
+};
+
+std::string Parameter(const ModelSpec& spec, const std::string& name,
+                      const std::string& otherwise) {
+  const auto found = spec.parameters.find(name);
+  return found == spec.parameters.end() ? otherwise : found->second;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Model>> LoadFakeModel(const std::filesystem::path& file,
+                                                     const ModelSpec& spec) {
+  std::ifstream stream(file);
+  std::string content;
+  stream >> content;
+  if (content == "corrupt") {
+    return absl::FailedPreconditionError(file.string() + " is corrupt");
+  }
+  const std::string behaviour = Parameter(spec, "fake", "echo");
+  for (const char* known : {"echo", "delay", "throw", "bad_alloc", "wrong_shape", "crash"}) {
+    if (behaviour != known) continue;
+    const auto delay = std::chrono::milliseconds(
+        behaviour == "delay" ? std::atoi(Parameter(spec, "delay_ms", "100").c_str()) : 0);
+    return std::make_unique<FakeModel>(spec, behaviour, delay);
+  }
+  return absl::FailedPreconditionError("no fake model behaves like '" + behaviour + "'");
+}
+
+}  // namespace torchfleet::worker

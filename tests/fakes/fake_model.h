@@ -1,0 +1,26 @@
+#pragma once
+// Models without torch, each with one behaviour, chosen by the parameter `fake`
+// in config.pbtxt:
+//
+//   echo         each output is the input of the same place (the default)
+//   delay        echo after `delay_ms`
+//   throw        throws std::runtime_error
+//   bad_alloc    throws std::bad_alloc
+//   wrong_shape  echo with one dimension too many
+//   crash        aborts the process when the first input contains "crash"
+
+#include <filesystem>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "model-worker/execute/model.h"
+#include "model-worker/execute/model_spec.h"
+
+namespace torchfleet::worker {
+
+// A ModelLoader. FAILED_PRECONDITION for an unknown behaviour, or when the
+// file's content is "corrupt".
+absl::StatusOr<std::unique_ptr<Model>> LoadFakeModel(const std::filesystem::path& file,
+                                                     const ModelSpec& spec);
+
+}  // namespace torchfleet::worker
