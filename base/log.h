@@ -8,20 +8,22 @@
 //
 // Thread-safe. Before InitLog, text at level info with no process name.
 
-#include <fmt/format.h>
-
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "absl/status/status.h"
 
 namespace torchfleet {
 
 struct LogField {
-  template <typename Value>
-  LogField(std::string_view field_name, const Value& field_value)
-      : name(field_name), value(fmt::format("{}", field_value)) {}
+  template <typename Number>
+    requires std::is_arithmetic_v<Number>
+  LogField(std::string_view field_name, Number field_value)
+      : name(field_name), value(std::to_string(field_value)) {}
+  LogField(std::string_view field_name, std::string_view field_value)
+      : name(field_name), value(field_value) {}
   std::string_view name;
   std::string value;
 };

@@ -20,6 +20,8 @@ function(torchfleet_library name)
     target_include_directories(${name} SYSTEM PRIVATE ${TORCH_INCLUDE_DIRS})
     separate_arguments(torch_flags NATIVE_COMMAND "${TORCH_CXX_FLAGS}")
     target_compile_options(${name} PRIVATE ${torch_flags})
+    # torch also brings headers of an fmt newer than the library's.
+    target_compile_definitions(${name} PRIVATE FMT_HEADER_ONLY)
     target_link_libraries(${name} PRIVATE ${TORCH_LIBRARIES})
   endif()
 endfunction()
