@@ -1,6 +1,7 @@
 #include "gateway/discover/fleet.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace torchfleet::gateway {
@@ -15,7 +16,7 @@ Fleet::Outcome Fleet::Apply(const registry::v1::WatchResponse& response, Instant
       Remove(member, now);
     }
   }
-  for (const auto& endpoint : response.delta().updated()) Update(endpoint);
+  for (const auto& endpoint : response.delta().updated()) Update(endpoint, now);
   return {.new_incarnation = forgot};
 }
 
@@ -37,7 +38,7 @@ Fleet::Outcome Fleet::Replace(const registry::v1::WatchResponse::Snapshot& snaps
       member = Remove(member, now);
     }
   }
-  for (const auto& endpoint : snapshot.endpoints()) Update(endpoint);
+  for (const auto& endpoint : snapshot.endpoints()) Update(endpoint, now);
   outcome.kept =
       static_cast<size_t>(std::count_if(members_.begin(), members_.end(), [](const auto& member) {
         return member.second.kept_until.has_value();
@@ -45,13 +46,14 @@ Fleet::Outcome Fleet::Replace(const registry::v1::WatchResponse::Snapshot& snaps
   return outcome;
 }
 
-void Fleet::Update(const registry::v1::Endpoint& endpoint) {
+void Fleet::Update(const registry::v1::Endpoint& endpoint, Instant now) {
   const auto& worker = endpoint.worker();
   // Whoever listens there now is not the one that was kept.
-  std::erase_if(members_, [&](const auto& member) {
-    return member.second.kept_until &&
-           member.second.endpoint.worker().address() == worker.address();
-  });
+  for (auto member = members_.begin(); member != members_.end();) {
+    const bool replaced =
+        member->second.kept_until && member->second.endpoint.worker().address() == worker.address();
+    member = replaced ? Remove(member, now) : std::next(member);
+  }
   members_[worker.worker_id()] = {.endpoint = endpoint, .kept_until = std::nullopt};
 }
 

@@ -58,7 +58,7 @@ class Fleet {
   using VersionKey = std::pair<std::string, std::string>;
 
   Outcome Replace(const registry::v1::WatchResponse::Snapshot& snapshot, bool forgot, Instant now);
-  void Update(const registry::v1::Endpoint& endpoint);
+  void Update(const registry::v1::Endpoint& endpoint, Instant now);
   Members::iterator Remove(Members::iterator member, Instant now);
 
   bool seen_ = false;

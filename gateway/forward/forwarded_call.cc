@@ -46,7 +46,7 @@ class ForwardedCall::Attempt final : public grpc::ClientUnaryReactor {
 
   void OnDone(const grpc::Status& status) override {
     backend_->End();
-    const bool answered = status.ok() || CameFromWorker();
+    const bool answered = WorkerAnswered(status);
     if (answered) {
       backend_->SetAnswered();
     } else if (RetryPolicy::IsConnectionFailure(Failure(status, answered))) {
@@ -66,10 +66,17 @@ class ForwardedCall::Attempt final : public grpc::ClientUnaryReactor {
   }
 
  private:
-  // Whether the worker sent the status, not our side of the connection. gRPC
-  // has no other sign of it than how its account of an error begins; should
-  // that change, errors pass for connection failures and are retried.
-  bool CameFromWorker() const {
+  // Whether the worker sent the status, not our side of the connection.
+  //
+  // gRPC does not say, and its own texts for a broken connection name
+  // addresses. A worker's UNAVAILABLE carries details or metadata, such as when
+  // to try again; a bare one passes for a broken connection. For other codes
+  // gRPC's account of the error begins with who sent it.
+  bool WorkerAnswered(const grpc::Status& status) const {
+    if (status.ok()) return true;
+    if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
+      return !status.error_details().empty() || !context_->GetServerTrailingMetadata().empty();
+    }
     const std::string account = context_->debug_error_string();
     const std::string_view head = std::string_view(account).substr(0, account.find('{'));
     return head.find("Error received from peer") != std::string_view::npos;
