@@ -50,8 +50,8 @@ void Fleet::Update(const registry::v1::Endpoint& endpoint, Instant now) {
   const auto& worker = endpoint.worker();
   // Whoever listens there now is not the one that was kept.
   for (auto member = members_.begin(); member != members_.end();) {
-    const bool replaced =
-        member->second.kept_until && member->second.endpoint.worker().address() == worker.address();
+    const bool replaced = member->second.kept_until && member->first != worker.worker_id() &&
+                          member->second.endpoint.worker().address() == worker.address();
     member = replaced ? Remove(member, now) : std::next(member);
   }
   members_[worker.worker_id()] = {.endpoint = endpoint, .kept_until = std::nullopt};
