@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <random>
 #include <string_view>
 
@@ -23,6 +24,13 @@ uint64_t Random() {
 
 AttemptFailure Failure(const grpc::Status& status, bool answered) {
   return {.code = static_cast<absl::StatusCode>(status.error_code()), .answered = answered};
+}
+
+// A worker that is not ours may have much to say.
+grpc::Status Cut(const grpc::Status& status) {
+  if (status.error_message().size() <= kMaxErrorText) return status;
+  return grpc::Status(status.error_code(), Clip(status.error_message(), kMaxErrorText),
+                      status.error_details());
 }
 
 }  // namespace
@@ -144,6 +152,7 @@ void ForwardedCall::AttemptDone(const grpc::Status& status, bool answered) {
 bool ForwardedCall::TryAnother(const grpc::Status& status, bool answered) {
   if (!RetryPolicy::MayTryAnother(Failure(status, answered))) return false;
   if (tried_.size() >= kMaxAttempts || cancelled_.load(std::memory_order_relaxed)) return false;
+  // gRPC tells a call's deadline by the wall clock.
   if (std::chrono::system_clock::now() >= incoming_.context->deadline()) return false;
   auto backend = ChooseBackend();
   if (!backend || !plan_.calls->budget().Withdraw(clock_.Now())) return false;
@@ -165,10 +174,10 @@ void ForwardedCall::Succeed() {
 
 grpc::Status ForwardedCall::StatusForCaller(const grpc::Status& status, bool answered) const {
   if (answered) {
-    if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return status;
+    if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return Cut(status);
     const absl::Status unavailable = FromGrpc(status);
     // Details that the worker gave stand.
-    if (RetryDelay(unavailable)) return status;
+    if (RetryDelay(unavailable)) return Cut(status);
     return ToGrpc(WithRetryDelay(unavailable, kRetryDelay));
   }
   // gRPC's own texts name addresses.

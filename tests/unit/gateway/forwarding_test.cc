@@ -139,6 +139,23 @@ TEST_CASE("Forwarding: a worker's own error is the caller's, with details and me
   CHECK(first.calls().value() + second.calls().value() == 1);
 }
 
+TEST_CASE("Forwarding: an error that a worker answered is not tried elsewhere, whatever its code",
+          "[gateway][forward]") {
+  for (const auto code : {grpc::StatusCode::INTERNAL, grpc::StatusCode::UNKNOWN,
+                          grpc::StatusCode::RESOURCE_EXHAUSTED, grpc::StatusCode::NOT_FOUND}) {
+    const auto refuse = [&](auto&, const auto&, auto&) {
+      return std::optional(grpc::Status(code, std::string(600, 'x')));
+    };
+    FakeBackend first(refuse), second(refuse);
+    TestGateway gateway;
+    gateway.SetFleet({{"a", "m", "1", first.address()}, {"b", "m", "1", second.address()}});
+    const grpc::Status status = gateway.Infer("m");
+    CHECK(status.error_code() == code);
+    CHECK(status.error_message().size() <= kMaxErrorText);
+    CHECK(first.calls().value() + second.calls().value() == 1);
+  }
+}
+
 TEST_CASE("Forwarding: metadata travels both ways, binary too", "[gateway][forward]") {
   std::string seen, seen_binary;
   FakeBackend backend([&](grpc::CallbackServerContext& context, const auto&, auto&) {
