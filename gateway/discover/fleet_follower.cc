@@ -22,12 +22,12 @@ void FleetFollower::Start() {
 }
 
 void FleetFollower::Stop() {
-  watcher_.Stop();
   {
     const std::lock_guard lock(mu_);
     stopped_ = true;
   }
   changed_.notify_all();
+  watcher_.Stop();
   if (expiry_.joinable()) expiry_.join();
 }
 
@@ -45,7 +45,8 @@ void FleetFollower::OnChange(const registry::v1::WatchResponse& response) {
 }
 
 void FleetFollower::OnConnection(bool connected) {
-  if (connected_.exchange(connected) == connected) return;
+  const std::lock_guard lock(mu_);
+  if (stopped_ || connected_.exchange(connected) == connected) return;
   if (connected) {
     LogInfo("following the registry");
   } else {
