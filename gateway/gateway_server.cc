@@ -1,5 +1,7 @@
 #include "gateway/gateway_server.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -24,11 +26,22 @@ std::map<std::string, uint64_t> Epochs(const FleetSnapshot& fleet) {
   return epochs;
 }
 
+absl::Status CheckAddress(const char* what, const std::string& address) {
+  const size_t colon = address.rfind(':');
+  if (colon != std::string::npos && colon > 0 && colon + 1 < address.size()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("the {}'s address is '{}'; expected host:port", what, Clip(address)));
+}
+
 }  // namespace
 
 GatewayServer::GatewayServer() : calls_(clock_.Now()), front_(fleet_, backends_, calls_, clock_) {}
 
 absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const GatewayOptions& options) {
+  RETURN_IF_ERROR(options.worker.empty() ? CheckAddress("registry", options.registry)
+                                         : CheckAddress("worker", options.worker));
   auto gateway = std::unique_ptr<GatewayServer>(new GatewayServer);
   ASSIGN_OR_RETURN(gateway->operators_, OperatorServer::Start(options.operator_listen));
   ASSIGN_OR_RETURN(gateway->server_, GrpcServer::Start(options.listen, {&gateway->front_}));

@@ -178,5 +178,18 @@ TEST_CASE("GatewayServer: a port that is taken is an error that says so", "[gate
   CHECK(second.status().code() == absl::StatusCode::kUnavailable);
 }
 
+TEST_CASE("GatewayServer: refuses what is no address of a worker or registry",
+          "[gateway][server]") {
+  for (const char* address : {"w", "w:", ":1"}) {
+    CAPTURE(address);
+    const auto code = absl::StatusCode::kInvalidArgument;
+    CHECK(GatewayServer::Start({.listen = "127.0.0.1:0", .worker = address}).status().code() ==
+          code);
+    CHECK(GatewayServer::Start({.listen = "127.0.0.1:0", .registry = address, .worker = ""})
+              .status()
+              .code() == code);
+  }
+}
+
 }  // namespace
 }  // namespace torchfleet::gateway
