@@ -39,7 +39,7 @@ int Run(int argc, char** argv) {
   auto gateway = GatewayServer::Start(options);
   if (!gateway.ok()) {
     LogError(std::string(gateway.status().message()));
-    return 1;
+    return absl::IsInvalidArgument(gateway.status()) ? 2 : 1;
   }
   LogInfo("gateway is listening",
           {{"address", (*gateway)->address()}, {"operators", (*gateway)->operator_address()}});
