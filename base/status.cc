@@ -1,38 +1,13 @@
 #include "base/status.h"
 
 #include "absl/strings/cord.h"
+#include "base/utf8.h"
 
 namespace torchfleet {
 namespace {
 
 constexpr char kBadFieldUrl[] = "torchfleet/bad_field";
 constexpr char kRetryDelayUrl[] = "torchfleet/retry_delay";
-
-// Length of the well-formed UTF-8 sequence at the start of `text`, 0 for none.
-size_t Utf8Length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  size_t length = 0;
-  unsigned char low = 0x80, high = 0xBF;  // bounds of the second byte
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF)
-    length = 2;
-  else if (lead >= 0xE0 && lead <= 0xEF) {
-    length = 3;
-    if (lead == 0xE0) low = 0xA0;
-    if (lead == 0xED) high = 0x9F;
-  } else if (lead >= 0xF0 && lead <= 0xF4) {
-    length = 4;
-    if (lead == 0xF0) low = 0x90;
-    if (lead == 0xF4) high = 0x8F;
-  }
-  if (length == 0 || text.size() < length) return 0;
-  if (byte(1) < low || byte(1) > high) return 0;
-  for (size_t i = 2; i < length; ++i) {
-    if (byte(i) < 0x80 || byte(i) > 0xBF) return 0;
-  }
-  return length;
-}
 
 }  // namespace
 
@@ -62,8 +37,9 @@ std::string Clip(std::string_view text, size_t limit) {
 absl::Status ClipMessage(const absl::Status& status) {
   if (status.message().size() <= kMaxErrorText) return status;
   absl::Status clipped(status.code(), Clip(std::string(status.message()), kMaxErrorText));
-  status.ForEachPayload(
-      [&](absl::string_view url, const absl::Cord& payload) { clipped.SetPayload(url, payload); });
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
+    clipped.SetPayload(url, payload);
+  });
   return clipped;
 }
 

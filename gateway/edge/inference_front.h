@@ -1,0 +1,90 @@
+#pragma once
+// The gateway's gRPC face: the Open Inference service.
+//
+// Calls that a worker must answer (ModelInfer, ModelMetadata, ModelConfig,
+// ModelStatistics) are routed by the model's name and version, read from the
+// raw request, and forwarded as they came. Calls about the fleet are answered
+// from the snapshot. Before one fixed worker, which alone knows what it serves,
+// ModelReady and RepositoryIndex are forwarded too. The rest of the service is
+// UNIMPLEMENTED.
+//
+// Borrows the fleet, the backends, the counters and the clock; all outlive the
+// server this is registered with. Thread-safe, never blocks.
+
+#include <grpcpp/grpcpp.h>
+
+#include <memory>
+
+#include "base/clock.h"
+#include "base/snapshot.h"
+#include "gateway/discover/fleet_snapshot.h"
+#include "gateway/forward/backend.h"
+#include "gateway/forward/forwarded_call.h"
+#include "gateway/forward/model_calls.h"
+#include "inference/grpc_service.grpc.pb.h"
+
+namespace torchfleet::gateway {
+
+using InferenceService = inference::GRPCInferenceService;
+
+// Which methods come typed and which as bytes.
+using TypedMethods = InferenceService::WithCallbackMethod_ServerLive<
+    InferenceService::WithCallbackMethod_ServerReady<
+        InferenceService::WithCallbackMethod_ServerMetadata<
+            InferenceService::WithCallbackMethod_ModelStreamInfer<
+                InferenceService::WithCallbackMethod_RepositoryModelLoad<
+                    InferenceService::WithCallbackMethod_RepositoryModelUnload<
+                        InferenceService::Service>>>>>>;
+using FrontMethods = InferenceService::WithRawCallbackMethod_ModelInfer<
+    InferenceService::WithRawCallbackMethod_ModelMetadata<
+        InferenceService::WithRawCallbackMethod_ModelConfig<
+            InferenceService::WithRawCallbackMethod_ModelStatistics<
+                InferenceService::WithRawCallbackMethod_ModelReady<
+                    InferenceService::WithRawCallbackMethod_RepositoryIndex<TypedMethods>>>>>>;
+
+class InferenceFront final : public FrontMethods {
+ public:
+  InferenceFront(const Snapshot<FleetSnapshot>& fleet, const BackendTable& backends,
+                 const ModelCallsTable& calls, const Clock& clock);
+
+  grpc::ServerUnaryReactor* ServerLive(grpc::CallbackServerContext* context,
+                                       const inference::ServerLiveRequest* request,
+                                       inference::ServerLiveResponse* response) override;
+  grpc::ServerUnaryReactor* ServerReady(grpc::CallbackServerContext* context,
+                                        const inference::ServerReadyRequest* request,
+                                        inference::ServerReadyResponse* response) override;
+  grpc::ServerUnaryReactor* ServerMetadata(grpc::CallbackServerContext* context,
+                                           const inference::ServerMetadataRequest* request,
+                                           inference::ServerMetadataResponse* response) override;
+
+  grpc::ServerUnaryReactor* ModelInfer(grpc::CallbackServerContext* context,
+                                       const grpc::ByteBuffer* request,
+                                       grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ModelMetadata(grpc::CallbackServerContext* context,
+                                          const grpc::ByteBuffer* request,
+                                          grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ModelConfig(grpc::CallbackServerContext* context,
+                                        const grpc::ByteBuffer* request,
+                                        grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ModelStatistics(grpc::CallbackServerContext* context,
+                                            const grpc::ByteBuffer* request,
+                                            grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* ModelReady(grpc::CallbackServerContext* context,
+                                       const grpc::ByteBuffer* request,
+                                       grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* RepositoryIndex(grpc::CallbackServerContext* context,
+                                            const grpc::ByteBuffer* request,
+                                            grpc::ByteBuffer* response) override;
+
+ private:
+  // Routes by the request's name and version and begins the call.
+  grpc::ServerUnaryReactor* Forward(const IncomingCall& incoming, const char* method, bool counted);
+  grpc::ServerUnaryReactor* Begin(const IncomingCall& incoming, ForwardPlan plan);
+
+  const Snapshot<FleetSnapshot>& fleet_;
+  const BackendTable& backends_;
+  const ModelCallsTable& calls_;
+  const Clock& clock_;
+};
+
+}  // namespace torchfleet::gateway

@@ -1,0 +1,99 @@
+#include "gateway/gateway_server.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/log.h"
+#include "base/status.h"
+
+namespace torchfleet::gateway {
+namespace {
+
+std::map<std::string, uint64_t> Epochs(const FleetSnapshot& fleet) {
+  std::map<std::string, uint64_t> epochs;
+  for (const std::string& address : fleet.fixed.ready) epochs[address] = 0;
+  for (const auto& [name, model] : fleet.models) {
+    for (const auto& [number, version] : model.versions) {
+      for (const auto& endpoint : version.endpoints) {
+        uint64_t& epoch = epochs[endpoint.worker().address()];
+        epoch = std::max(epoch, endpoint.epoch());
+      }
+    }
+  }
+  return epochs;
+}
+
+absl::Status CheckAddress(const char* what, const std::string& address) {
+  const size_t colon = address.rfind(':');
+  if (colon != std::string::npos && colon > 0 && colon + 1 < address.size()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("the {}'s address is '{}'; expected host:port", what, Clip(address)));
+}
+
+}  // namespace
+
+GatewayServer::GatewayServer() : calls_(clock_.Now()), front_(fleet_, backends_, calls_, clock_) {}
+
+absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const GatewayOptions& options) {
+  RETURN_IF_ERROR(options.worker.empty() ? CheckAddress("registry", options.registry)
+                                         : CheckAddress("worker", options.worker));
+  auto gateway = std::unique_ptr<GatewayServer>(new GatewayServer);
+  ASSIGN_OR_RETURN(gateway->operators_, OperatorServer::Start(options.operator_listen));
+  ASSIGN_OR_RETURN(gateway->server_, GrpcServer::Start(options.listen, {&gateway->front_}));
+  const std::atomic<bool>* connected = &gateway->registry_connected_;
+  if (options.worker.empty()) {
+    auto* self = gateway.get();
+    gateway->follower_ = std::make_unique<FleetFollower>(
+        options.registry, gateway->clock_,
+        [self](FleetSnapshot fleet) { self->Publish(std::move(fleet)); });
+    connected = &gateway->follower_->connected();
+    gateway->follower_->Start();
+  } else {
+    gateway->Publish(FleetSnapshot::ForWorker(options.worker));
+  }
+  gateway->metrics_ =
+      std::make_shared<GatewayMetrics>(gateway->calls_, gateway->fleet_, *connected);
+  gateway->operators_->Register(gateway->metrics_);
+  return gateway;
+}
+
+GatewayServer::~GatewayServer() {
+  // The front end first: nothing below it may vanish while a call runs.
+  if (server_) Drain(absl::ZeroDuration());
+  if (follower_) follower_->Stop();
+  operators_.reset();
+}
+
+void GatewayServer::Drain(absl::Duration deadline) {
+  {
+    const std::lock_guard lock(serving_mu_);
+    draining_ = true;
+    server_->SetServing(false);
+    server_->SetServing(InferenceService::service_full_name(), false);
+  }
+  server_->Drain(deadline);
+}
+
+void GatewayServer::Publish(FleetSnapshot fleet) {
+  std::set<std::string> models;
+  for (const auto& [name, model] : fleet.models) models.insert(name);
+  calls_.Add(models, clock_.Now());
+  // Before the snapshot, so that whatever a call is routed to is there.
+  backends_.Update(Epochs(fleet));
+  fleet_.Set(std::move(fleet));
+  SetServing();
+}
+
+void GatewayServer::SetServing() {
+  const std::lock_guard lock(serving_mu_);
+  if (draining_) return;
+  server_->SetServing(true);
+  server_->SetServing(InferenceService::service_full_name(), true);
+}
+
+}  // namespace torchfleet::gateway

@@ -1,0 +1,71 @@
+#pragma once
+// The gateway: wires the fleet, the backends, the front and the ports.
+//
+// Lifecycle: Start; Drain before destruction, or destruction does it at once.
+// Thread-safe.
+
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "base/clock.h"
+#include "base/grpc_server.h"
+#include "base/metrics.h"
+#include "base/snapshot.h"
+#include "gateway/discover/fleet_follower.h"
+#include "gateway/discover/fleet_snapshot.h"
+#include "gateway/edge/inference_front.h"
+#include "gateway/forward/backend.h"
+#include "gateway/forward/model_calls.h"
+#include "gateway/metrics/gateway_metrics.h"
+
+namespace torchfleet::gateway {
+
+struct GatewayOptions {
+  std::string listen = "127.0.0.1:8001";
+  std::string operator_listen = "127.0.0.1:0";
+  std::string registry = "127.0.0.1:9400";
+  // host:port of the one worker that answers every call; empty to follow the
+  // registry.
+  std::string worker;
+};
+
+class GatewayServer {
+ public:
+  static absl::StatusOr<std::unique_ptr<GatewayServer>> Start(const GatewayOptions& options);
+  ~GatewayServer();
+
+  // Tells health checks that no more calls are welcome, then waits for those
+  // begun; cancels what is left at `deadline`.
+  void Drain(absl::Duration deadline);
+
+  // Where calls and operators come in, as bound.
+  const std::string& address() const { return server_->address(); }
+  const std::string& operator_address() const { return operators_->address(); }
+
+ private:
+  GatewayServer();
+  // From now on calls see this fleet.
+  void Publish(FleetSnapshot fleet);
+  void SetServing();
+
+  MonotonicClock clock_;
+  Snapshot<FleetSnapshot> fleet_;
+  BackendTable backends_;
+  ModelCallsTable calls_;
+  InferenceFront front_;
+  std::atomic<bool> registry_connected_ = false;  // without a follower
+  std::shared_ptr<GatewayMetrics> metrics_;
+  std::unique_ptr<OperatorServer> operators_;
+  std::unique_ptr<GrpcServer> server_;
+  std::unique_ptr<FleetFollower> follower_;
+
+  std::mutex serving_mu_;
+  // Guarded by serving_mu_.
+  bool draining_ = false;
+};
+
+}  // namespace torchfleet::gateway

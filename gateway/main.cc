@@ -1,0 +1,57 @@
+// torchfleet-gateway: the one address that callers need.
+
+#include <string>
+
+#include "base/log.h"
+#include "base/process.h"
+#include "base/shutdown.h"
+#include "gateway/gateway_server.h"
+
+namespace torchfleet::gateway {
+namespace {
+
+int Run(int argc, char** argv) {
+  ShutdownSignal shutdown;
+  ProcessOptions process{.role = "gateway"};
+  GatewayOptions options;
+  absl::Duration drain_timeout = absl::Seconds(10);
+
+  CLI::App app(
+      "Takes inference calls for every model of the fleet and forwards each to a worker that "
+      "serves it.");
+  AddProcessFlags(app, process);
+  AddFlag(app, "--listen", options.listen,
+          "host:port where calls come in; port 0 takes a free one");
+  AddFlag(app, "--registry", options.registry,
+          "host:port of the registry that knows which worker serves which model");
+  AddFlag(app, "--worker", options.worker,
+          "host:port of one worker that answers every call, in place of a registry");
+  AddDurationFlag(app, "--drain-timeout", drain_timeout,
+                  "How long calls in progress may go on after SIGTERM");
+  if (auto exit_code = ParseFlags(app, argc, argv)) return *exit_code;
+
+  if (const absl::Status log = InitLog(process.role, process.log_format, process.log_level);
+      !log.ok()) {
+    LogError(std::string(log.message()));
+    return 2;
+  }
+  options.operator_listen = process.operator_listen;
+  auto gateway = GatewayServer::Start(options);
+  if (!gateway.ok()) {
+    LogError(std::string(gateway.status().message()));
+    return absl::IsInvalidArgument(gateway.status()) ? 2 : 1;
+  }
+  LogInfo("gateway is listening",
+          {{"address", (*gateway)->address()}, {"operators", (*gateway)->operator_address()}});
+  AnnounceReady(process, {.address = (*gateway)->address(),
+                          .operator_address = (*gateway)->operator_address()});
+  shutdown.Wait();
+  LogInfo("draining", {{"timeout", absl::FormatDuration(drain_timeout)}});
+  (*gateway)->Drain(drain_timeout);
+  return 0;
+}
+
+}  // namespace
+}  // namespace torchfleet::gateway
+
+int main(int argc, char** argv) { return torchfleet::gateway::Run(argc, argv); }

@@ -1,0 +1,116 @@
+#include "gateway/metrics/gateway_metrics.h"
+
+#include <prometheus/metric_family.h>
+
+#include <initializer_list>
+#include <limits>
+#include <map>
+#include <string>
+#include <utility>
+
+namespace torchfleet::gateway {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+using Labels = std::initializer_list<std::pair<const char*, std::string>>;
+
+MetricFamily Family(const char* name, const char* help, MetricType type) {
+  MetricFamily family;
+  family.name = name;
+  family.help = help;
+  family.type = type;
+  return family;
+}
+
+ClientMetric& AddMetric(MetricFamily& family, const Labels& labels) {
+  ClientMetric& metric = family.metric.emplace_back();
+  for (const auto& [name, value] : labels) metric.label.push_back({name, value});
+  return metric;
+}
+
+std::string CodeName(size_t code) {
+  return absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
+}
+
+void AddDurations(MetricFamily& family, const std::string& model, const ModelCalls& calls) {
+  auto& histogram = AddMetric(family, {{"model", model}}).histogram;
+  uint64_t count = 0;
+  for (size_t i = 0; i <= ModelCalls::kBounds.size(); ++i) {
+    count += calls.bucket(i);
+    const double bound = i < ModelCalls::kBounds.size() ? ModelCalls::kBounds[i]
+                                                        : std::numeric_limits<double>::infinity();
+    auto& bucket = histogram.bucket.emplace_back();
+    bucket.cumulative_count = count;
+    bucket.upper_bound = bound;
+  }
+  histogram.sample_count = count;
+  histogram.sample_sum = absl::ToDoubleSeconds(calls.total_duration());
+}
+
+std::string StateName(registry::v1::WorkerState state) {
+  switch (state) {
+    case registry::v1::WORKER_STATE_STARTING:
+      return "starting";
+    case registry::v1::WORKER_STATE_READY:
+      return "ready";
+    case registry::v1::WORKER_STATE_DRAINING:
+      return "draining";
+    default:
+      return "unknown";
+  }
+}
+
+MetricFamily FleetEndpoints(const FleetSnapshot& fleet) {
+  MetricFamily family = Family("torchfleet_gateway_fleet_endpoints", "Workers this gateway knows.",
+                               MetricType::Gauge);
+  for (const auto& [model, served] : fleet.models) {
+    std::map<std::string, double> count;
+    for (const auto& [version, workers] : served.versions) {
+      for (const auto& endpoint : workers.endpoints) ++count[StateName(endpoint.state())];
+    }
+    for (const auto& [state, number] : count) {
+      AddMetric(family, {{"model", model}, {"state", state}}).gauge.value = number;
+    }
+  }
+  return family;
+}
+
+}  // namespace
+
+GatewayMetrics::GatewayMetrics(const ModelCallsTable& calls, const Snapshot<FleetSnapshot>& fleet,
+                               const std::atomic<bool>& registry_connected)
+    : calls_(calls), fleet_(fleet), registry_connected_(registry_connected) {}
+
+std::vector<MetricFamily> GatewayMetrics::Collect() const {
+  MetricFamily calls =
+      Family("torchfleet_gateway_calls_total",
+             "Inference calls answered, by model and gRPC status code.", MetricType::Counter);
+  MetricFamily durations = Family("torchfleet_gateway_call_duration_seconds",
+                                  "How long inference calls took.", MetricType::Histogram);
+  MetricFamily in_flight = Family("torchfleet_gateway_in_flight",
+                                  "Inference calls not yet answered.", MetricType::Gauge);
+  MetricFamily retries =
+      Family("torchfleet_gateway_retries_total", "Attempts on another replica after one failed.",
+             MetricType::Counter);
+  for (const auto& [model, counters] : *calls_.All()) {
+    for (size_t code = 0; code < ModelCalls::kCodes; ++code) {
+      if (counters->calls(code) == 0) continue;
+      AddMetric(calls, {{"model", model}, {"code", CodeName(code)}}).counter.value =
+          static_cast<double>(counters->calls(code));
+    }
+    AddDurations(durations, model, *counters);
+    AddMetric(in_flight, {{"model", model}}).gauge.value =
+        static_cast<double>(counters->in_flight());
+    AddMetric(retries, {{"model", model}}).counter.value = static_cast<double>(counters->retries());
+  }
+  MetricFamily connected = Family("torchfleet_gateway_registry_connected",
+                                  "Whether the registry's news arrive: 1 or 0.", MetricType::Gauge);
+  AddMetric(connected, {}).gauge.value = registry_connected_.load() ? 1 : 0;
+  return {std::move(calls),   std::move(durations),          std::move(in_flight),
+          std::move(retries), FleetEndpoints(*fleet_.Get()), std::move(connected)};
+}
+
+}  // namespace torchfleet::gateway

@@ -1,0 +1,45 @@
+#pragma once
+// Decides which endpoints may answer a call for a model.
+//
+// Pure: a function of a snapshot of the fleet and of what the caller asked for.
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "gateway/discover/fleet_snapshot.h"
+
+namespace torchfleet::gateway {
+
+// Names and versions over this many bytes are nobody's.
+inline constexpr size_t kMaxNameBytes = 256;
+// As many digits as a 64-bit number has.
+inline constexpr size_t kMaxVersionDigits = 20;
+// What callers of a model that is known but not ready are told to wait.
+inline constexpr absl::Duration kRetryDelay = absl::Seconds(1);
+
+// Where a call may go. Borrows from the snapshot it was chosen from.
+struct Route {
+  std::string_view version;
+  // At least one.
+  std::span<const std::string> addresses;
+};
+
+class RoutePolicy {
+ public:
+  // No version asked for means the highest that is READY.
+  //
+  // INVALID_ARGUMENT for what cannot be a name or a version; NOT_FOUND for a
+  // model or version that nobody knows; UNAVAILABLE with a delay for one that
+  // is known but has no endpoint READY.
+  static absl::StatusOr<Route> Choose(const FleetSnapshot& fleet, std::string_view model,
+                                      std::string_view version);
+
+  // INVALID_ARGUMENT naming the field at fault.
+  static absl::Status CheckName(std::string_view model, std::string_view version);
+};
+
+}  // namespace torchfleet::gateway

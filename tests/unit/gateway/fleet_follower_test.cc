@@ -1,0 +1,117 @@
+#include "gateway/discover/fleet_follower.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "gateway/gateway_server.h"
+#include "tests/unit/gateway/fake_backend.h"
+#include "tests/unit/gateway/fake_registry.h"
+#include "tests/unit/gateway/fleet_builder.h"
+
+namespace torchfleet::gateway {
+namespace {
+
+// What a follower publishes, to wait for.
+class Published {
+ public:
+  void Set(FleetSnapshot fleet) {
+    const std::lock_guard lock(mu_);
+    fleet_ = std::move(fleet);
+    changed_.notify_all();
+  }
+
+  // Whether the endpoints READY for version 1 of `m` became `addresses` in time.
+  [[nodiscard]] bool WaitForReady(const std::vector<std::string>& addresses) {
+    std::unique_lock lock(mu_);
+    return changed_.wait_for(lock, std::chrono::seconds(30), [&] {
+      const auto model = fleet_.models.find("m");
+      if (model == fleet_.models.end()) return false;
+      return model->second.versions.at("1").ready == addresses;
+    });
+  }
+
+ private:
+  std::mutex mu_;
+  std::condition_variable changed_;
+  FleetSnapshot fleet_;
+};
+
+registry::v1::Endpoint ShortLease(const std::string& worker_id) {
+  auto endpoint = MakeEndpoint(worker_id, "m", "1");
+  endpoint.set_ttl_ms(200);
+  return endpoint;
+}
+
+TEST_CASE("FleetFollower: publishes snapshots and deltas", "[gateway][follower]") {
+  FakeRegistry registry;
+  const MonotonicClock clock;
+  Published published;
+  FleetFollower follower(registry.address(), clock,
+                         [&](FleetSnapshot fleet) { published.Set(std::move(fleet)); });
+  follower.Start();
+  registry.Say(MakeSnapshot("i", {ShortLease("a")}));
+  CHECK(published.WaitForReady({"a.example:1"}));
+  registry.Say(MakeDelta("i", {ShortLease("b")}, {}));
+  CHECK(published.WaitForReady({"a.example:1", "b.example:1"}));
+  CHECK(follower.connected());
+  follower.Stop();
+}
+
+TEST_CASE("FleetFollower: lets go of endpoints that a forgetful registry does not hear of again",
+          "[gateway][follower][faults]") {
+  auto registry = std::make_unique<FakeRegistry>();
+  const std::string address = registry->address();
+  const MonotonicClock clock;
+  Published published;
+  FleetFollower follower(address, clock,
+                         [&](FleetSnapshot fleet) { published.Set(std::move(fleet)); });
+  follower.Start();
+  registry->Say(MakeSnapshot("i", {ShortLease("a"), ShortLease("b")}));
+  REQUIRE(published.WaitForReady({"a.example:1", "b.example:1"}));
+  registry.reset();
+  registry = std::make_unique<FakeRegistry>(address);
+  registry->Say(MakeSnapshot("j", {ShortLease("b")}));
+  CHECK(published.WaitForReady({"b.example:1"}));
+  follower.Stop();
+}
+
+TEST_CASE("GatewayServer: serves on when the registry goes away and comes back empty",
+          "[gateway][server][faults]") {
+  FakeBackend backend;
+  auto endpoint = MakeEndpoint("a", "m", "1");
+  endpoint.mutable_worker()->set_address(backend.address());
+  auto registry = std::make_unique<FakeRegistry>();
+  const std::string address = registry->address();
+  registry->Say(MakeSnapshot("i", {endpoint}));
+  auto gateway = GatewayServer::Start({.listen = "127.0.0.1:0", .registry = address, .worker = ""});
+  REQUIRE(gateway.ok());
+  auto stub = inference::GRPCInferenceService::NewStub(
+      grpc::CreateChannel((*gateway)->address(), grpc::InsecureChannelCredentials()));
+  const auto infer = [&] {
+    grpc::ClientContext context;
+    context.set_deadline(After(absl::Seconds(30)));
+    inference::ModelInferRequest request;
+    request.set_model_name("m");
+    inference::ModelInferResponse response;
+    return stub->ModelInfer(&context, request, &response);
+  };
+  // Until the gateway has heard of the fleet it says UNAVAILABLE.
+  const auto patience = After(absl::Seconds(30));
+  while (!infer().ok()) REQUIRE(std::chrono::system_clock::now() < patience);
+
+  registry.reset();
+  for (int i = 0; i < 20; ++i) CHECK(infer().ok());
+  registry = std::make_unique<FakeRegistry>(address);
+  registry->Say(MakeSnapshot("j", {}));
+  for (int i = 0; i < 20; ++i) CHECK(infer().ok());
+  registry->Say(MakeDelta("j", {endpoint}, {}));
+  for (int i = 0; i < 20; ++i) CHECK(infer().ok());
+}
+
+}  // namespace
+}  // namespace torchfleet::gateway

@@ -1,0 +1,55 @@
+#include "gateway/metrics/gateway_metrics.h"
+
+#include <prometheus/text_serializer.h>
+
+#include <catch2/catch_test_macros.hpp>
+#include <string>
+
+#include "gateway/discover/fleet.h"
+#include "tests/unit/gateway/fleet_builder.h"
+
+namespace torchfleet::gateway {
+namespace {
+
+TEST_CASE("GatewayMetrics: shows calls by model, and unknown models as one", "[gateway][metrics]") {
+  ModelCallsTable calls{Instant()};
+  calls.Add({"mnist"}, Instant());
+  const std::atomic<bool> connected = true;
+  Fleet fleet;
+  fleet.Apply(MakeSnapshot("i", {MakeEndpoint("a", "mnist", "1"), MakeEndpoint("b", "mnist", "2")}),
+              Instant());
+  const Snapshot<FleetSnapshot> snapshot(fleet.Snapshot());
+  const GatewayMetrics metrics(calls, snapshot, connected);
+
+  auto mnist = calls.Find("mnist");
+  mnist->Begin();
+  mnist->Begin();
+  mnist->End(absl::StatusCode::kOk, absl::Milliseconds(3));
+  mnist->CountRetry();
+  auto made_up = calls.Find("made up");
+  made_up->Begin();
+  made_up->End(absl::StatusCode::kNotFound, absl::ZeroDuration());
+  calls.Add({"mnist", "other one"}, Instant());
+  CHECK(calls.Find("mnist") == mnist);
+
+  const std::string text = prometheus::TextSerializer().Serialize(metrics.Collect());
+  for (const char* line : {
+           R"(torchfleet_gateway_calls_total{model="mnist",code="OK"} 1)",
+           R"(torchfleet_gateway_calls_total{model="other",code="NOT_FOUND"} 1)",
+           R"(torchfleet_gateway_in_flight{model="mnist"} 1)",
+           R"(torchfleet_gateway_retries_total{model="mnist"} 1)",
+           R"(torchfleet_gateway_call_duration_seconds_count{model="mnist"} 1)",
+           R"(torchfleet_gateway_call_duration_seconds_bucket{model="mnist",le="0.0025"} 0)",
+           R"(torchfleet_gateway_call_duration_seconds_bucket{model="mnist",le="0.005"} 1)",
+           R"(torchfleet_gateway_call_duration_seconds_bucket{model="mnist",le="+Inf"} 1)",
+           R"(torchfleet_gateway_fleet_endpoints{model="mnist",state="ready"} 2)",
+           R"(torchfleet_gateway_registry_connected 1)",
+       }) {
+    CAPTURE(line, text);
+    CHECK(text.find(line) != std::string::npos);
+  }
+  CHECK(text.find("made up") == std::string::npos);
+}
+
+}  // namespace
+}  // namespace torchfleet::gateway
