@@ -71,7 +71,7 @@ ServerUnaryReactor* InferenceService::ServerMetadata(CallbackServerContext* call
                                                      inference::ServerMetadataResponse* response) {
   response->set_name("torchfleet");
   response->set_version(kVersion);
-  for (const char* extension : {"binary_tensor_data", "model_configuration", "statistics"}) {
+  for (const char* extension : {"model_configuration", "statistics"}) {
     response->add_extensions(extension);
   }
   return Finish(call, absl::OkStatus());

@@ -1,0 +1,101 @@
+#pragma once
+// Keeps a fleet running: registry first, then gateway and workers; starts again
+// what ends, with growing pauses; drains all at the end.
+//
+//   registry ready ─► gateway, workers ─► all ready (told once) ─► …
+//   interrupted ─► gateway drains ─► workers drain ─► registry ends
+//
+// The gateway goes first, while the workers still answer what it has accepted.
+// Borrows launcher and clock. Not thread-safe; Run returns when all is gone.
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "cli/up/fleet_plan.h"
+#include "cli/up/launcher.h"
+#include "cli/up/restart_policy.h"
+
+namespace torchfleet::cli {
+
+struct SupervisorOptions {
+  std::string repository;
+  // host:port for callers; port 0 takes a free one.
+  std::string gateway_listen;
+  std::string worker_binary = "torchfleet-worker";
+  // Given on to every process.
+  std::vector<std::string> common_arguments;
+};
+
+// One process as it stands, for whoever shows it.
+struct ProcessView {
+  std::string role;
+  std::string name;
+  std::string address;
+  std::string operator_address;
+  int64_t pid = 0;
+  bool ready = false;
+};
+
+class Supervisor {
+ public:
+  struct Callbacks {
+    // Every process has been ready once, or has failed once.
+    std::function<void(const std::vector<ProcessView>&)> on_up;
+    // A process came or went.
+    std::function<void(const std::vector<ProcessView>&)> on_change;
+    // Something a person should read.
+    std::function<void(const std::string&)> on_message;
+  };
+
+  Supervisor(SupervisorOptions options, std::vector<PlannedWorker> workers, Launcher& launcher,
+             const Clock& clock, Callbacks callbacks);
+
+  // Until interrupted and drained. UNAVAILABLE when the registry or the gateway
+  // cannot start at all: with a wrong address, say.
+  absl::Status Run();
+
+  std::vector<ProcessView> View() const;
+
+ private:
+  enum class State { kWaiting, kStarting, kReady, kEnded };
+  struct Process {
+    std::string role;
+    ProcessSpec spec;
+    State state = State::kWaiting;
+    RestartPolicy restart;
+    Instant start_at;  // when kWaiting
+    Instant started;
+    bool was_ready = false;
+    bool failed = false;
+    std::string address;
+    std::string operator_address;
+    int64_t pid = 0;
+  };
+
+  void Add(const std::string& role, const std::string& name, const std::string& binary,
+           std::vector<std::string> arguments);
+  void AddFollowers();
+  void StartDue();
+  absl::Status OnEvent(const LaunchEvent& event);
+  void OnReady(Process& process, const LaunchEvent& event);
+  absl::Status OnExited(Process& process, const std::string& reason);
+  absl::Duration UntilNextStart() const;
+  void TellWhenUp();
+  void Drain();
+  void StopAll(const std::string& role);
+
+  const SupervisorOptions options_;
+  const std::vector<PlannedWorker> workers_;
+  Launcher& launcher_;
+  const Clock& clock_;
+  const Callbacks callbacks_;
+  std::map<std::string, Process> processes_;
+  std::string registry_address_;
+  bool told_ = false;
+  bool draining_ = false;
+};
+
+}  // namespace torchfleet::cli
