@@ -19,8 +19,7 @@ namespace torchfleet {
 
 struct LogField {
   template <typename Number>
-    requires std::is_arithmetic_v<Number>
-  LogField(std::string_view field_name, Number field_value)
+  requires std::is_arithmetic_v<Number> LogField(std::string_view field_name, Number field_value)
       : name(field_name), value(std::to_string(field_value)) {}
   LogField(std::string_view field_name, std::string_view field_value)
       : name(field_name), value(field_value) {}

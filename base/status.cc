@@ -37,9 +37,8 @@ std::string Clip(std::string_view text, size_t limit) {
 absl::Status ClipMessage(const absl::Status& status) {
   if (status.message().size() <= kMaxErrorText) return status;
   absl::Status clipped(status.code(), Clip(std::string(status.message()), kMaxErrorText));
-  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
-    clipped.SetPayload(url, payload);
-  });
+  status.ForEachPayload(
+      [&](absl::string_view url, const absl::Cord& payload) { clipped.SetPayload(url, payload); });
   return clipped;
 }
 

@@ -1,0 +1,105 @@
+#include "base/npy.h"
+
+#include <fmt/format.h>
+
+#include "absl/strings/numbers.h"
+#include "base/status.h"
+
+namespace torchfleet {
+namespace {
+
+absl::Status Wrong(const std::string& message) { return absl::InvalidArgumentError(message); }
+
+// The header is a Python dictionary as repr() writes it; the text after a key.
+absl::StatusOr<std::string_view> After(std::string_view header, std::string_view key) {
+  const std::string quoted = fmt::format("'{}':", key);
+  const size_t at = header.find(quoted);
+  if (at == std::string_view::npos) {
+    return Wrong(fmt::format("the .npy header has no {}", key));
+  }
+  std::string_view rest = header.substr(at + quoted.size());
+  while (!rest.empty() && rest.front() == ' ') rest.remove_prefix(1);
+  return rest;
+}
+
+absl::StatusOr<std::string> Quoted(std::string_view text) {
+  const size_t end = text.empty() ? std::string_view::npos : text.find('\'', 1);
+  if (text.empty() || text.front() != '\'' || end == std::string_view::npos) {
+    return Wrong("the .npy header's descr is no plain type; arrays of records are not read");
+  }
+  return std::string(text.substr(1, end - 1));
+}
+
+absl::StatusOr<std::vector<int64_t>> Shape(std::string_view text) {
+  const size_t end = text.find(')');
+  if (text.empty() || text.front() != '(' || end == std::string_view::npos) {
+    return Wrong("the .npy header's shape is no tuple");
+  }
+  std::vector<int64_t> shape;
+  std::string number;
+  for (const char c : text.substr(1, end)) {  // the closing bracket ends a number too
+    if (c >= '0' && c <= '9') {
+      number += c;
+    } else if ((c == ',' || c == ')') && !number.empty()) {
+      int64_t size = 0;
+      if (!absl::SimpleAtoi(number, &size)) return Wrong("the .npy header's shape is too large");
+      shape.push_back(size);
+      number.clear();
+    } else if (c != ' ' && c != ',' && c != ')') {
+      return Wrong("the .npy header's shape is no tuple of numbers");
+    }
+  }
+  return shape;
+}
+
+}  // namespace
+
+absl::StatusOr<NpyArray> ParseNpy(std::string_view bytes) {
+  constexpr std::string_view kMagic = "\x93NUMPY";
+  if (bytes.size() < 10 || bytes.substr(0, kMagic.size()) != kMagic) {
+    return Wrong("this is no .npy file");
+  }
+  const auto byte = [&](size_t i) {
+    return static_cast<size_t>(static_cast<unsigned char>(bytes[i]));
+  };
+  const size_t version = byte(6);
+  if (version < 1 || version > 3)
+    return Wrong(fmt::format("its .npy version is {}; expected 1 to 3", version));
+  const size_t begin = version == 1 ? 10 : 12;
+  if (bytes.size() < begin) return Wrong("the .npy header is cut short");
+  size_t length = byte(8) | byte(9) << 8;
+  if (version > 1) length |= byte(10) << 16 | byte(11) << 24;
+  if (bytes.size() - begin < length) return Wrong("the .npy header is cut short");
+  const std::string_view header = bytes.substr(begin, length);
+
+  NpyArray array;
+  ASSIGN_OR_RETURN(const std::string_view descr, After(header, "descr"));
+  ASSIGN_OR_RETURN(array.descr, Quoted(descr));
+  ASSIGN_OR_RETURN(const std::string_view order, After(header, "fortran_order"));
+  if (order.substr(0, 5) != "False") {
+    return Wrong("the array is in Fortran order; save numpy.ascontiguousarray(array)");
+  }
+  ASSIGN_OR_RETURN(const std::string_view shape, After(header, "shape"));
+  ASSIGN_OR_RETURN(array.shape, Shape(shape));
+  array.data = bytes.substr(begin + length);
+
+  int64_t element = 0;
+  const bool plain = array.descr.size() >= 3 && array.descr[0] != '>' &&
+                     std::string_view("biuf").find(array.descr[1]) != std::string_view::npos &&
+                     absl::SimpleAtoi(array.descr.substr(2), &element) && element > 0;
+  if (!plain) {
+    return Wrong(fmt::format("its elements are '{}'; expected little-endian numbers or bools",
+                             Clip(array.descr)));
+  }
+  int64_t expected = element;
+  for (const int64_t size : array.shape) {
+    if (__builtin_mul_overflow(expected, size, &expected)) return Wrong("its shape is too large");
+  }
+  if (static_cast<uint64_t>(expected) != array.data.size()) {
+    return Wrong(fmt::format("its header says {} bytes of elements, {} are there", expected,
+                             array.data.size()));
+  }
+  return array;
+}
+
+}  // namespace torchfleet
