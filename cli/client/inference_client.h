@@ -1,0 +1,35 @@
+#pragma once
+// Calls of the gateway and the registry, for the command line.
+//
+// Errors are the server's own; UNAVAILABLE when nobody answers, with the
+// address, which is the user's own.
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "inference/grpc_service.pb.h"
+#include "torchfleet/registry/v1/registry.pb.h"
+
+namespace torchfleet::cli {
+
+class InferenceClient {
+ public:
+  InferenceClient(const std::string& address, absl::Duration timeout);
+  ~InferenceClient();
+
+  absl::StatusOr<inference::ModelMetadataResponse> Metadata(const std::string& model,
+                                                            const std::string& version);
+  absl::StatusOr<inference::ModelInferResponse> Infer(const inference::ModelInferRequest& request);
+
+ private:
+  struct Connection;
+  std::unique_ptr<Connection> connection_;
+};
+
+// The fleet as the registry at `address` knows it now.
+absl::StatusOr<torchfleet::registry::v1::WatchResponse> FleetSnapshot(const std::string& address,
+                                                                      absl::Duration timeout);
+
+}  // namespace torchfleet::cli

@@ -1,0 +1,144 @@
+// torchfleet: the command line.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "base/process.h"
+#include "base/version.h"
+#include "cli/completion/completion.h"
+#include "cli/exit_codes.h"
+#include "cli/infer/infer_command.h"
+#include "cli/sibling.h"
+#include "cli/status/status_command.h"
+#include "cli/up/up_command.h"
+
+namespace torchfleet::cli {
+namespace {
+
+constexpr char kDescription[] =
+    "Models as a service: train a model, serve it, call it.\n\n"
+    "  torchfleet train examples/mnist/mnist.textproto   a model into ./models\n"
+    "  torchfleet up                                     serve every model in ./models\n"
+    "  torchfleet infer mnist --image digit.png          call one\n"
+    "  torchfleet status                                 see the fleet";
+
+constexpr char kExitCodes[] =
+    "Exit codes: 0 done, 1 the call failed or something is not ready, 2 wrong usage,\n"
+    "3 nobody answers. NO_COLOR turns colours off. Every flag has an environment\n"
+    "variable: --log-format is TORCHFLEET_LOG_FORMAT.";
+
+struct TrainOptions {
+  std::string spec;
+  std::string repository = "./models";
+  bool resume = false;
+};
+
+void AddUp(CLI::App& app, UpOptions& options) {
+  auto* up = app.add_subcommand(
+      "up", "Serve every model of a repository: registry, gateway and a worker for each");
+  AddFlag(*up, "--repository", options.repository, "The model repository");
+  AddFlag(*up, "--listen", options.listen, "host:port for callers; port 0 takes a free one");
+  up->add_option("--replicas", options.replicas, "MODEL=N: so many workers for that model");
+  AddFlag(*up, "--worker-binary", options.worker_binary,
+          "The worker's binary, beside this one or as a path");
+  AddFlag(*up, "--log-format", options.log_format, "Logs as text, or as one JSON object a line")
+      ->check(CLI::IsMember({"text", "json"}));
+  AddFlag(*up, "--log-level", options.log_level, "The least severe level that is logged")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+}
+
+void AddTrain(CLI::App& app, TrainOptions& options) {
+  auto* train = app.add_subcommand("train", "Train a model from a spec and publish it");
+  train->add_option("spec", options.spec, "The training spec")->required();
+  AddFlag(*train, "--repository", options.repository, "The model repository to publish into");
+  train->add_flag("--resume", options.resume, "Go on from the checkpoint that Ctrl-C left");
+}
+
+void AddInfer(CLI::App& app, InferOptions& options) {
+  auto* infer =
+      app.add_subcommand("infer",
+                         "Call a model once\n\n"
+                         "  torchfleet infer mnist --image digit.png\n"
+                         "  torchfleet infer mnist --input input=@row.npy\n"
+                         "  torchfleet infer adder --input a='[1,2]' --input b='[3,4]' -o json");
+  infer->add_option("model", options.model, "The model's name")->required();
+  infer->add_option("--model-version", options.version, "A version; the highest ready by default");
+  infer->add_option("--input", options.inputs,
+                    "NAME=JSON, NAME=@FILE.npy or NAME=@FILE.json; NAME= can be left out when the "
+                    "model has one input");
+  infer->add_option("--image", options.image, "A PNG file for a model with one input");
+  infer->add_option("--output", options.outputs, "An output wanted; all by default");
+  infer->add_option("-o", options.format, "table, or json for programs")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  AddFlag(*infer, "--gateway", options.gateway, "host:port; the fleet that runs here by default");
+  AddDurationFlag(*infer, "--timeout", options.timeout, "How long to wait for the answer");
+}
+
+void AddStatus(CLI::App& app, StatusOptions& options) {
+  auto* status = app.add_subcommand("status", "Models, versions, workers, state and load");
+  status->add_option("-o", options.format, "table, or json for programs")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  AddFlag(*status, "--registry", options.registry,
+          "host:port; the fleet that runs here by default");
+  AddDurationFlag(*status, "--timeout", options.timeout, "How long to wait for the registry");
+}
+
+// Becomes the trainer: its signals, terminal and exit code are this process's.
+int RunTrain(const TrainOptions& options) {
+  const std::string binary = SiblingPath("torchfleet-trainer").string();
+  std::vector<std::string> words = {binary, options.spec, "--repository", options.repository};
+  if (options.resume) words.push_back("--resume");
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  execv(binary.c_str(), arguments.data());
+  return Fail(absl::NotFoundError(
+      fmt::format("{} cannot be run: {}; build it with make", binary, std::strerror(errno))));
+}
+
+int RunCompletion(const CLI::App& app, const std::string& shell) {
+  const auto script = CompletionScript(app, shell);
+  if (!script.ok()) {
+    Fail(script.status());
+    return kUsage;
+  }
+  std::fputs(script->c_str(), stdout);
+  return kOk;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app(kDescription, "torchfleet");
+  app.footer(kExitCodes);
+  app.set_version_flag("--version", std::string("torchfleet ") + kVersion);
+  app.require_subcommand(1);
+  UpOptions up;
+  TrainOptions train;
+  InferOptions infer;
+  StatusOptions status;
+  std::string shell;
+  AddUp(app, up);
+  AddTrain(app, train);
+  AddInfer(app, infer);
+  AddStatus(app, status);
+  auto* completion = app.add_subcommand("completion", "A completion script for your shell");
+  completion->add_option("shell", shell, "bash, zsh or fish")->required();
+  if (const auto exit_code = ParseFlags(app, argc, argv)) return *exit_code;
+
+  if (app.got_subcommand("up")) return RunUp(up);
+  if (app.got_subcommand("train")) return RunTrain(train);
+  if (app.got_subcommand("infer")) return RunInfer(infer);
+  if (app.got_subcommand("status")) return RunStatus(status);
+  return RunCompletion(app, shell);
+}
+
+}  // namespace
+}  // namespace torchfleet::cli
+
+int main(int argc, char** argv) { return torchfleet::cli::Main(argc, argv); }

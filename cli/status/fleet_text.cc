@@ -1,0 +1,106 @@
+#include "cli/status/fleet_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "nlohmann/json.hpp"
+
+namespace torchfleet::cli {
+namespace {
+
+namespace v1 = torchfleet::registry::v1;
+
+std::string StateText(v1::WorkerState state) {
+  switch (state) {
+    case v1::WORKER_STATE_READY:
+      return "READY";
+    case v1::WORKER_STATE_DRAINING:
+      return "DRAINING";
+    default:
+      return "STARTING";
+  }
+}
+
+std::string Coloured(const std::string& state, size_t width) {
+  const int colour = state == "READY" ? 32 : state == "DOWN" ? 31 : 33;
+  return fmt::format("\033[{}m{:<{}}\033[0m", colour, state, width);
+}
+
+}  // namespace
+
+std::vector<FleetRow> FleetRows(const FleetFile& file, const v1::WatchResponse& snapshot) {
+  std::vector<FleetRow> rows;
+  for (const char* role : {"registry", "gateway"}) {
+    for (const FleetProcess& process : file.processes) {
+      if (process.role != role) continue;
+      rows.push_back({.role = role,
+                      .name = role,
+                      .address = process.address,
+                      .state = process.ready ? "READY" : "DOWN",
+                      .pid = process.pid});
+    }
+  }
+  for (const auto& endpoint : snapshot.snapshot().endpoints()) {
+    const auto& worker = endpoint.worker();
+    rows.push_back({.role = "worker",
+                    .name = worker.worker_id(),
+                    .address = worker.address(),
+                    .model = worker.model(),
+                    .version = worker.version(),
+                    .state = StateText(endpoint.state()),
+                    .pid = worker.pid(),
+                    .queued = endpoint.load().queued(),
+                    .running = endpoint.load().running(),
+                    .capacity = endpoint.load().capacity()});
+  }
+  return rows;
+}
+
+std::string RowsAsTable(const std::vector<FleetRow>& rows, bool colour) {
+  using Cells = std::array<std::string, 8>;
+  std::vector<Cells> lines = {
+      {"ROLE", "NAME", "MODEL", "VERSION", "STATE", "LOAD", "ADDRESS", "PID"}};
+  for (const FleetRow& row : rows) {
+    const std::string load =
+        row.role == "worker"
+            ? fmt::format("{}/{} running, {} queued", row.running, row.capacity, row.queued)
+            : "";
+    lines.push_back({row.role, row.name, row.model, row.version, row.state, load, row.address,
+                     std::to_string(row.pid)});
+  }
+  std::array<size_t, 8> widths{};
+  for (const Cells& line : lines) {
+    for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+  }
+  std::string text;
+  for (size_t l = 0; l < lines.size(); ++l) {
+    for (size_t i = 0; i < lines[l].size(); ++i) {
+      if (i > 0) text += "  ";
+      const bool last = i + 1 == lines[l].size();
+      text += i == 4 && l > 0 && colour ? Coloured(lines[l][i], widths[i])
+                                        : fmt::format("{:<{}}", lines[l][i], last ? 0 : widths[i]);
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::string RowsAsJson(const std::vector<FleetRow>& rows) {
+  nlohmann::ordered_json processes = nlohmann::ordered_json::array();
+  for (const FleetRow& row : rows) {
+    nlohmann::ordered_json process = {{"role", row.role},       {"name", row.name},
+                                      {"address", row.address}, {"model", row.model},
+                                      {"version", row.version}, {"state", row.state},
+                                      {"pid", row.pid}};
+    if (row.role == "worker") {
+      process["load"] = {
+          {"queued", row.queued}, {"running", row.running}, {"capacity", row.capacity}};
+    }
+    processes.push_back(process);
+  }
+  return nlohmann::ordered_json{{"processes", processes}}.dump(1) + "\n";
+}
+
+}  // namespace torchfleet::cli

@@ -1,0 +1,21 @@
+#pragma once
+// `torchfleet status`: the fleet as a table or as JSON.
+
+#include <string>
+
+#include "absl/time/time.h"
+
+namespace torchfleet::cli {
+
+struct StatusOptions {
+  // host:port; empty: the fleet that runs here.
+  std::string registry;
+  std::string format = "table";
+  absl::Duration timeout = absl::Seconds(5);
+};
+
+// The process's exit code: 0 when everything is ready, 1 when something is
+// not, 3 when the registry cannot be reached.
+int RunStatus(const StatusOptions& options);
+
+}  // namespace torchfleet::cli
