@@ -68,9 +68,11 @@ void AddInfer(CLI::App& app, InferOptions& options) {
                          "  torchfleet infer adder --input a='[1,2]' --input b='[3,4]' -o json");
   infer->add_option("model", options.model, "The model's name")->required();
   infer->add_option("--model-version", options.version, "A version; the highest ready by default");
+  // CLI11 takes [1,2] for its own list unless extra arguments are off.
   infer->add_option("--input", options.inputs,
                     "NAME=JSON, NAME=@FILE.npy or NAME=@FILE.json; NAME= can be left out when the "
-                    "model has one input");
+                    "model has one input")
+      ->allow_extra_args(false);
   infer->add_option("--image", options.image, "A PNG file for a model with one input");
   infer->add_option("--output", options.outputs, "An output wanted; all by default");
   infer->add_option("-o", options.format, "table, or json for programs")
