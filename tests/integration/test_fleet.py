@@ -181,7 +181,7 @@ def test_help_and_version(binary):
 def test_a_wrong_flag_is_exit_code_2(binary):
     done = subprocess.run([f"{lib.BIN}/{binary}", "--no-such-flag"], capture_output=True, text=True,
                           check=False)
-    assert done.returncode == 2 and "no-such-flag" in done.stderr
+    assert done.returncode == 2 and "--help" in done.stderr
 
 
 def test_a_taken_port_is_named(fleet):
