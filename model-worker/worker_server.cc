@@ -96,12 +96,14 @@ void WorkerServer::Drain(absl::Duration delay, absl::Duration timeout) {
   service_.SetReady(false);
   server_->SetServing(false);
   server_->SetServing(inference::GRPCInferenceService::service_full_name(), false);
-  if (announcer_) {
-    announcer_->SetState(registry::v1::WORKER_STATE_DRAINING);
-    // Calls go on meanwhile; a second signal ends the process.
-    absl::SleepFor(delay);
-  }
+  if (announcer_) announcer_->SetState(registry::v1::WORKER_STATE_DRAINING);
+  // Calls go on meanwhile; a second signal ends the process.
+  absl::SleepFor(delay);
   server_->Drain(timeout);
+  Leave();
+}
+
+void WorkerServer::Leave() {
   if (announcer_) announcer_->Stop();
 }
 

@@ -50,8 +50,12 @@ class WorkerServer {
   ~WorkerServer();
 
   // Not ready; after `delay`, while news travels and calls are still taken, no
-  // new calls; what runs may go on for `timeout`.
+  // new calls; what waits or runs may go on for `timeout`, then its callers are
+  // let go. Returns when the model has come back from the last one, however
+  // long that takes.
   void Drain(absl::Duration delay, absl::Duration timeout);
+  // Tells the registry that this worker is gone; also while Drain waits.
+  void Leave();
 
   const std::string& address() const { return server_->address(); }
   const std::string& operator_address() const { return operators_->address(); }
