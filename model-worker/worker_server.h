@@ -14,6 +14,7 @@
 #include "model-worker/execute/executor.h"
 #include "model-worker/front/inference_service.h"
 #include "model-worker/front/model_statistics.h"
+#include "model-worker/front/open_calls.h"
 #include "model-worker/load/model_loader.h"
 #include "model-worker/queue/request_queue.h"
 #include "registry/client/announcer.h"
@@ -73,6 +74,7 @@ class WorkerServer {
   const RepositoryModel model_;
   ModelStatistics statistics_;
   RequestQueue queue_;
+  OpenCalls open_calls_;
   InferenceService service_;
   std::unique_ptr<Model> loaded_;
   // Set once, before anybody asks for figures.

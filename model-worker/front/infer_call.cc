@@ -79,6 +79,12 @@ void InferCall::OnCancel() {
   End(status);
 }
 
+void InferCall::OnDone() {
+  OpenCalls& open_calls = context_.open_calls;
+  self_.reset();
+  open_calls.End();
+}
+
 void InferCall::End(const absl::Status& status) { Finish(ToGrpc(status)); }
 
 }  // namespace torchfleet::worker

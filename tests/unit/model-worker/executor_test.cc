@@ -105,8 +105,8 @@ TEST_CASE("LoadFakeModel: refuses a damaged file and an unknown behaviour", "[wo
   CHECK(absl::IsFailedPrecondition(LoadFakeModel("nowhere", Spec("dance")).status()));
   const TemporaryFolder folder;
   folder.Write("model.pt", "corrupt");
-  CHECK(absl::IsFailedPrecondition(
-      LoadFakeModel(folder.path() / "model.pt", Spec("echo")).status()));
+  CHECK(
+      absl::IsFailedPrecondition(LoadFakeModel(folder.path() / "model.pt", Spec("echo")).status()));
 }
 
 }  // namespace
