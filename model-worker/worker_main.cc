@@ -1,5 +1,10 @@
 #include "model-worker/worker_main.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <future>
+#include <thread>
+
 #include "base/log.h"
 #include "base/process.h"
 #include "base/shutdown.h"
@@ -37,6 +42,27 @@ void AddFlags(CLI::App& app, Flags& flags) {
   AddProcessFlags(app, flags.process);
 }
 
+// Drains. A model that does not come back keeps neither its callers nor the
+// process: torch cannot be interrupted, so the process ends under it.
+void Stop(WorkerServer& worker, const Flags& flags) {
+  std::promise<void> drained;
+  std::thread drain([&] {
+    worker.Drain(flags.drain_delay, flags.drain_timeout);
+    drained.set_value();
+  });
+  const absl::Duration limit =
+      std::min(flags.drain_delay + flags.drain_timeout + absl::Seconds(1), absl::Hours(24));
+  if (drained.get_future().wait_for(absl::ToChronoNanoseconds(limit)) ==
+      std::future_status::ready) {
+    drain.join();
+    return;
+  }
+  worker.Leave();
+  LogWarning("the model still runs; the worker ends without it",
+             {{"drain_timeout", absl::FormatDuration(flags.drain_timeout)}});
+  std::_Exit(0);
+}
+
 }  // namespace
 
 int RunWorker(int argc, char** argv, const ModelLoader& loader) {
@@ -62,7 +88,7 @@ int RunWorker(int argc, char** argv, const ModelLoader& loader) {
   AnnounceReady(process, {(*worker)->address(), (*worker)->operator_address()});
 
   shutdown.Wait();
-  (*worker)->Drain(flags.drain_delay, flags.drain_timeout);
+  Stop(**worker, flags);
   LogInfo("worker stops");
   return 0;
 }

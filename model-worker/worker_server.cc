@@ -15,7 +15,7 @@ WorkerServer::WorkerServer(RepositoryModel model, size_t queue_size, const Clock
     : clock_(clock),
       model_(std::move(model)),
       queue_(queue_size, clock),
-      service_({model_.spec, queue_, statistics_, clock}, model_.config) {}
+      service_({model_.spec, queue_, statistics_, open_calls_, clock}, model_.config) {}
 
 absl::StatusOr<std::unique_ptr<WorkerServer>> WorkerServer::Start(const WorkerOptions& options,
                                                                   const WorkerPlace& place,
@@ -96,12 +96,18 @@ void WorkerServer::Drain(absl::Duration delay, absl::Duration timeout) {
   service_.SetReady(false);
   server_->SetServing(false);
   server_->SetServing(inference::GRPCInferenceService::service_full_name(), false);
-  if (announcer_) {
-    announcer_->SetState(registry::v1::WORKER_STATE_DRAINING);
-    // Calls go on meanwhile; a second signal ends the process.
-    absl::SleepFor(delay);
-  }
-  server_->Drain(timeout);
+  if (announcer_) announcer_->SetState(registry::v1::WORKER_STATE_DRAINING);
+  // Calls go on meanwhile; a second signal ends the process.
+  absl::SleepFor(delay);
+  // gRPC's own shutdown answers CANCELLED to calls that meet it; ours tells
+  // them to go elsewhere, and gRPC's comes when nobody is left.
+  const bool finished = open_calls_.Close(timeout);
+  if (!finished) queue_.Close();
+  server_->Drain(finished ? absl::Seconds(1) : absl::ZeroDuration());
+  Leave();
+}
+
+void WorkerServer::Leave() {
   if (announcer_) announcer_->Stop();
 }
 

@@ -14,6 +14,7 @@
 #include "model-worker/execute/executor.h"
 #include "model-worker/front/inference_service.h"
 #include "model-worker/front/model_statistics.h"
+#include "model-worker/front/open_calls.h"
 #include "model-worker/load/model_loader.h"
 #include "model-worker/queue/request_queue.h"
 #include "registry/client/announcer.h"
@@ -50,8 +51,12 @@ class WorkerServer {
   ~WorkerServer();
 
   // Not ready; after `delay`, while news travels and calls are still taken, no
-  // new calls; what runs may go on for `timeout`.
+  // new calls; what waits or runs may go on for `timeout`, then its callers are
+  // let go. Returns when the model has come back from the last one, however
+  // long that takes.
   void Drain(absl::Duration delay, absl::Duration timeout);
+  // Tells the registry that this worker is gone; also while Drain waits.
+  void Leave();
 
   const std::string& address() const { return server_->address(); }
   const std::string& operator_address() const { return operators_->address(); }
@@ -69,6 +74,7 @@ class WorkerServer {
   const RepositoryModel model_;
   ModelStatistics statistics_;
   RequestQueue queue_;
+  OpenCalls open_calls_;
   InferenceService service_;
   std::unique_ptr<Model> loaded_;
   // Set once, before anybody asks for figures.

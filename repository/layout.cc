@@ -122,11 +122,6 @@ absl::Status CheckConfig(const std::string& model, const ModelConfig& config) {
   return CheckSupported(config);
 }
 
-std::string ModelFilename(const ModelConfig& config) {
-  if (!config.default_model_filename().empty()) return config.default_model_filename();
-  return Platform(config).value_or("") == "torch_aoti" ? "model.pt2" : "model.pt";
-}
-
 }  // namespace
 
 bool IsModelName(std::string_view name) {
@@ -150,6 +145,11 @@ absl::StatusOr<std::string> Platform(const ModelConfig& config) {
       fmt::format("platform is '{}' and backend is '{}'; expected platform \"pytorch_libtorch\" "
                   "or \"torch_aoti\", or backend \"pytorch\"",
                   Clip(platform), Clip(config.backend())));
+}
+
+std::string ModelFilename(const ModelConfig& config) {
+  if (!config.default_model_filename().empty()) return config.default_model_filename();
+  return Platform(config).value_or("") == "torch_aoti" ? "model.pt2" : "model.pt";
 }
 
 absl::StatusOr<ModelConfig> ReadConfig(const fs::path& root, const std::string& model,

@@ -31,6 +31,10 @@ bool IsModelName(std::string_view name);
 // "pytorch_libtorch" or "torch_aoti"; INVALID_ARGUMENT for any other.
 absl::StatusOr<std::string> Platform(const inference::ModelConfig& config);
 
+// The file that a version's folder holds: `default_model_filename`, else
+// "model.pt", or "model.pt2" for torch_aoti.
+std::string ModelFilename(const inference::ModelConfig& config);
+
 // Reads <root>/<model>/config.pbtxt. Fields we do not know are skipped; each is
 // named in `skipped` when it is not null. NOT_FOUND without the file,
 // INVALID_ARGUMENT (file:line:column) when it cannot be read, or when what it

@@ -112,15 +112,18 @@ absl::StatusOr<ModelVersion> Publish(
     if (new_model) fs::remove(folder, ignored);
   };
   RETURN_IF_ERROR(write(temporary));
+  const std::string filename = ModelFilename(config);
+  if (!fs::exists(temporary / filename, error)) {
+    return absl::FailedPreconditionError(fmt::format(
+        "version of '{}' was written without {}; nothing is published", config.name(), filename));
+  }
   RETURN_IF_ERROR(SyncTree(temporary));
   RETURN_IF_ERROR(ReplaceConfig(folder, config));
   ASSIGN_OR_RETURN(const int64_t version, Appear(temporary, folder));
   RETURN_IF_ERROR(Sync(folder));
-  ModelVersion published{config.name(), version, folder / std::to_string(version), {}};
-  published.model_file = published.folder / (config.default_model_filename().empty()
-                                                 ? std::string("model.pt")
-                                                 : config.default_model_filename());
-  return published;
+  if (new_model) RETURN_IF_ERROR(Sync(root));
+  const fs::path appeared = folder / std::to_string(version);
+  return ModelVersion{config.name(), version, appeared, appeared / filename};
 }
 
 }  // namespace torchfleet::repository

@@ -49,6 +49,9 @@ absl::StatusOr<std::vector<OutputTensor>> Executor::Run(const CheckedRequest& re
   } catch (const std::exception& error) {
     LogError("the model failed", {{"model", spec_.name}, {"detail", error.what()}});
     return absl::InternalError("the model failed on this input");
+  } catch (...) {
+    LogError("the model threw what is no exception", {{"model", spec_.name}});
+    return absl::InternalError("the model failed on this input");
   }
 }
 

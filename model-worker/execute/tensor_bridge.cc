@@ -44,11 +44,27 @@ c10::List<std::string> Strings(std::string_view bytes) {
   return strings;
 }
 
+// A list has no shape: the spec's fixed dimensions stay, the first that varies
+// takes the rest, others are 1. Where that does not come out, just the count.
+std::vector<int64_t> ListShape(const std::vector<int64_t>& promised, int64_t count) {
+  int64_t fixed = 1;
+  for (const int64_t dimension : promised) {
+    if (dimension > 0) fixed *= dimension;
+  }
+  bool varies = false;
+  std::vector<int64_t> shape = promised;
+  for (int64_t& dimension : shape) {
+    if (dimension >= 0) continue;
+    dimension = varies ? 1 : count / fixed;
+    varies = true;
+  }
+  const bool fits = varies ? count % fixed == 0 : count == fixed;
+  return fits ? shape : std::vector<int64_t>{count};
+}
+
 OutputTensor FromStrings(const TensorSpec& spec, const c10::List<c10::IValue>& strings) {
-  OutputTensor output{DataType::kBytes, {static_cast<int64_t>(strings.size())}, {}};
-  // A list has no shape: dimensions of one beside the varying one are the
-  // spec's.
-  if (spec.shape.size() > 1) output.shape.resize(spec.shape.size(), 1);
+  OutputTensor output{
+      DataType::kBytes, ListShape(spec.shape, static_cast<int64_t>(strings.size())), {}};
   for (size_t i = 0; i < strings.size(); ++i) {
     const std::string& text = strings.get(i).toStringRef();
     const auto length = static_cast<uint32_t>(text.size());

@@ -13,7 +13,8 @@ namespace torchfleet::worker {
 // for BYTES a list of strings. Valid as long as the bytes.
 c10::IValue ToTorch(const TensorSpec& spec, const InputTensor& input);
 
-// An output's bytes. INTERNAL when it is neither a tensor of a type that the
+// An output's bytes. Strings get the spec's shape, the first dimension that
+// varies holding what the fixed ones leave. INTERNAL when it is neither a tensor of a type that the
 // wire knows nor a list of strings.
 absl::StatusOr<OutputTensor> FromTorch(const TensorSpec& spec, const c10::IValue& value);
 

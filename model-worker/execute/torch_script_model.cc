@@ -57,15 +57,25 @@ class TorchScriptModel : public Model {
       : module_(std::move(module)),
         spec_(spec),
         inference_mode_(Setting(spec, "INFERENCE_MODE", true)),
-        optimize_(!Setting(spec, "DISABLE_OPTIMIZED_EXECUTION", false)) {}
+        optimize_(!Setting(spec, "DISABLE_OPTIMIZED_EXECUTION", false)),
+        output_positions_(
+            PositionsByIndex(spec.outputs).value_or(PositionsInOrder(spec.outputs.size()))) {}
 
   // Learns how forward() takes its inputs.
   absl::Status Bind() {
     const auto& arguments = module_->get_method("forward").function().getSchema().arguments();
     std::vector<std::string> names;
-    for (size_t i = 1; i < arguments.size(); ++i) names.push_back(arguments[i].name());
+    for (size_t i = 1; i < arguments.size(); ++i) {
+      names.push_back(arguments[i].name());
+      defaults_.push_back(arguments[i].default_value().value_or(c10::IValue()));
+    }
     takes_dictionary_ = names.size() == 1 && arguments[1].type()->kind() == c10::TypeKind::DictType;
-    if (takes_dictionary_) return absl::OkStatus();
+    if (takes_dictionary_) return CheckDictionary(*arguments[1].type());
+    if (spec_.inputs.size() > names.size()) {
+      return absl::FailedPreconditionError(
+          fmt::format("config.pbtxt names {} inputs; the model's forward() takes {}",
+                      spec_.inputs.size(), names.size()));
+    }
     if (auto by_name = PositionsByName(names)) {
       input_positions_ = *by_name;
     } else if (auto by_index = PositionsByIndex(spec_.inputs)) {
@@ -73,29 +83,69 @@ class TorchScriptModel : public Model {
     } else {
       input_positions_ = PositionsInOrder(spec_.inputs.size());
     }
-    if (spec_.inputs.size() > names.size()) {
-      return absl::FailedPreconditionError(
-          fmt::format("config.pbtxt names {} inputs; the model's forward() takes {}",
-                      spec_.inputs.size(), names.size()));
-    }
-    return absl::OkStatus();
+    return CheckArguments(arguments);
   }
 
   absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<InputTensor>& inputs) override {
+    // Torch's threads are set up per calling thread.
+    thread_local const bool initialised = (at::init_num_threads(), true);
+    (void)initialised;
     try {
       return Forward(inputs);
     } catch (const c10::Error& error) {
-      const std::string text = error.what_without_backtrace();
-      LogError("the model failed", {{"model", spec_.name}, {"detail", text}});
-      if (text.find("can't allocate memory") != std::string::npos) {
-        return absl::ResourceExhaustedError(
-            "the worker's memory does not suffice for this request");
-      }
-      return absl::InternalError("the model failed on this input");
+      return Failure(error.what_without_backtrace());
+    } catch (const std::exception& error) {
+      // The interpreter turns errors of the operators it runs into its own.
+      return Failure(error.what());
     }
   }
 
  private:
+  // For the caller; what torch said goes to the log.
+  absl::Status Failure(std::string_view text) const {
+    LogError("the model failed", {{"model", spec_.name}, {"detail", text}});
+    for (const char* sign : {"can't allocate memory", "not enough memory", "std::bad_alloc"}) {
+      if (text.find(sign) == std::string_view::npos) continue;
+      return absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
+    }
+    return absl::InternalError("the model failed on this input");
+  }
+
+  // forward() takes one dictionary: of tensors by name, or we cannot fill it.
+  absl::Status CheckDictionary(const c10::Type& type) const {
+    const auto& dictionary = type.expectRef<c10::DictType>();
+    if (dictionary.getKeyType()->kind() != c10::TypeKind::StringType ||
+        dictionary.getValueType()->kind() != c10::TypeKind::TensorType) {
+      return absl::FailedPreconditionError(fmt::format(
+          "the model's forward() takes {}; expected Dict[str, Tensor]", type.annotation_str()));
+    }
+    for (const TensorSpec& input : spec_.inputs) {
+      if (input.type != wire::DataType::kBytes) continue;
+      return absl::FailedPreconditionError(fmt::format(
+          "input '{}' is TYPE_STRING, which a Dict[str, Tensor] cannot hold", Clip(input.name)));
+    }
+    return absl::OkStatus();
+  }
+
+  // Every argument of forward() comes from an input or can do without.
+  absl::Status CheckArguments(const std::vector<c10::Argument>& arguments) const {
+    std::vector<bool> given(arguments.size());
+    for (size_t i = 0; i < spec_.inputs.size(); ++i) {
+      if (!spec_.inputs[i].optional) given[input_positions_[i] + 1] = true;
+    }
+    for (size_t i = 1; i < arguments.size(); ++i) {
+      if (given[i] || arguments[i].default_value() ||
+          arguments[i].type()->kind() == c10::TypeKind::OptionalType) {
+        continue;
+      }
+      return absl::FailedPreconditionError(
+          fmt::format("the model's forward() needs '{}', which no input of config.pbtxt gives in "
+                      "every request",
+                      arguments[i].name()));
+    }
+    return absl::OkStatus();
+  }
+
   std::optional<std::vector<size_t>> PositionsByName(const std::vector<std::string>& names) const {
     std::vector<size_t> positions;
     for (const TensorSpec& spec : spec_.inputs) {
@@ -115,17 +165,11 @@ class TorchScriptModel : public Model {
       }
       return {dictionary};
     }
-    std::vector<c10::IValue> arguments(spec_.inputs.size());
-    size_t used = 0;
+    std::vector<c10::IValue> arguments = defaults_;
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (inputs[i].absent) continue;
-      const size_t position = input_positions_[i];
-      if (position >= arguments.size()) arguments.resize(position + 1);
-      arguments[position] = ToTorch(spec_.inputs[i], inputs[i]);
-      used = std::max(used, position + 1);
+      arguments[input_positions_[i]] = ToTorch(spec_.inputs[i], inputs[i]);
     }
-    // Arguments at the end that nobody gave take forward()'s defaults.
-    arguments.resize(used);
     return arguments;
   }
 
@@ -149,11 +193,10 @@ class TorchScriptModel : public Model {
       return absl::InternalError(fmt::format("the model gave {} outputs; its configuration says {}",
                                              values.size(), spec_.outputs.size()));
     }
-    const auto by_index = PositionsByIndex(spec_.outputs);
     std::vector<OutputTensor> outputs;
     for (size_t i = 0; i < spec_.outputs.size(); ++i) {
       ASSIGN_OR_RETURN(OutputTensor output,
-                       FromTorch(spec_.outputs[i], values[by_index ? (*by_index)[i] : i]));
+                       FromTorch(spec_.outputs[i], values[output_positions_[i]]));
       outputs.push_back(std::move(output));
     }
     return outputs;
@@ -179,9 +222,13 @@ class TorchScriptModel : public Model {
   const ModelSpec spec_;
   const bool inference_mode_;
   const bool optimize_;
+  // Where in the model's result each of the spec's outputs is.
+  const std::vector<size_t> output_positions_;
   bool takes_dictionary_ = false;
   // Where in forward()'s arguments each of the spec's inputs goes.
   std::vector<size_t> input_positions_;
+  // What forward() gets for an argument that a request leaves out.
+  std::vector<c10::IValue> defaults_;
 };
 
 int ThreadCount(const ModelSpec& spec, const char* name) {

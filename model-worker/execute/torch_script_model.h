@@ -18,7 +18,8 @@ struct Module;
 
 namespace torchfleet::worker {
 
-// FAILED_PRECONDITION when forward() cannot take the spec's inputs. One module
+// FAILED_PRECONDITION when forward() cannot take the spec's inputs, or needs
+// more than they give. One module
 // serves all executors: its weights are there once.
 absl::StatusOr<std::unique_ptr<Model>> MakeTorchScriptModel(
     std::unique_ptr<torch::jit::Module> module, const ModelSpec& spec);

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <new>
+
 #include "absl/time/clock.h"
 #include "base/grpc_status.h"
 #include "base/status.h"
@@ -24,7 +26,12 @@ InferCall* InferCall::Begin(const Context& context, grpc::CallbackServerContext*
   auto self = std::shared_ptr<InferCall>(new InferCall(context, request, response));
   self->self_ = self;
   self->deadline_ = Deadline(*call, context.clock);
-  absl::Status status = self->Check();
+  absl::Status status;
+  try {
+    status = self->Check();
+  } catch (const std::bad_alloc&) {
+    status = absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
+  }
   if (status.ok()) status = context.queue.Push(self);
   if (!status.ok()) {
     context.statistics.Counted(status.code());
@@ -70,6 +77,12 @@ void InferCall::OnCancel() {
   const absl::Status status = absl::CancelledError("the caller has gone");
   context_.statistics.Counted(status.code());
   End(status);
+}
+
+void InferCall::OnDone() {
+  OpenCalls& open_calls = context_.open_calls;
+  self_.reset();
+  open_calls.End();
 }
 
 void InferCall::End(const absl::Status& status) { Finish(ToGrpc(status)); }

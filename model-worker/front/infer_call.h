@@ -13,6 +13,7 @@
 #include "model-worker/execute/model_spec.h"
 #include "model-worker/front/codec.h"
 #include "model-worker/front/model_statistics.h"
+#include "model-worker/front/open_calls.h"
 #include "model-worker/queue/request_queue.h"
 
 namespace torchfleet::worker {
@@ -24,10 +25,12 @@ class InferCall : public grpc::ServerUnaryReactor, public Request {
     const ModelSpec& spec;
     RequestQueue& queue;
     ModelStatistics& statistics;
+    OpenCalls& open_calls;
     const Clock& clock;
   };
 
-  // Answers at once when the request is wrong, else queues it.
+  // Answers at once when the request is wrong, else queues it. The call was
+  // begun in `context.open_calls` and ends there.
   static InferCall* Begin(const Context& context, grpc::CallbackServerContext* call,
                           const inference::ModelInferRequest* request,
                           inference::ModelInferResponse* response);
@@ -37,7 +40,7 @@ class InferCall : public grpc::ServerUnaryReactor, public Request {
   void Answer(absl::StatusOr<std::vector<OutputTensor>> outputs,
               const RequestTimes& times) override;
   void OnCancel() override;
-  void OnDone() override { self_.reset(); }
+  void OnDone() override;
 
  private:
   InferCall(const Context& context, const inference::ModelInferRequest* request,

@@ -139,6 +139,11 @@ ServerUnaryReactor* InferenceService::ModelInfer(CallbackServerContext* call,
     return Finish(call, WithRetryDelay(absl::UnavailableError("the model is still loading"),
                                        absl::Seconds(1)));
   }
+  if (!context_.open_calls.Begin()) {
+    context_.statistics.Counted(absl::StatusCode::kUnavailable);
+    return Finish(call, WithRetryDelay(absl::UnavailableError("this worker takes no more calls"),
+                                       absl::Milliseconds(100)));
+  }
   return InferCall::Begin(context_, call, request, response);
 }
 

@@ -17,7 +17,7 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
       : context_(context), config_(config) {}
 
   // Whether health says ready: true once the model is loaded, false when the
-  // worker drains. Calls are taken while the queue is open.
+  // worker drains. Calls are taken until the context's open calls are closed.
   void SetReady(bool ready) { ready_ = ready; }
   // From here on calls are queued.
   void SetLoaded() { loaded_ = true; }

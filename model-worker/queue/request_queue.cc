@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -21,8 +23,28 @@ absl::Status Closed() {
 
 }  // namespace
 
+std::list<RequestQueue::Entry> RequestQueue::TakeExpired(Instant now) {
+  std::list<Entry> expired;
+  if (earliest_deadline_ > now) return expired;
+  earliest_deadline_ = Instant::Infinite();
+  for (auto entry = waiting_.begin(); entry != waiting_.end();) {
+    const auto next = std::next(entry);
+    const Instant deadline = entry->request->deadline();
+    if (deadline <= now) {
+      places_.erase(entry->request.get());
+      expired.splice(expired.end(), waiting_, entry);
+    } else {
+      earliest_deadline_ = std::min(earliest_deadline_, deadline);
+    }
+    entry = next;
+  }
+  figures_.expired += expired.size();
+  return expired;
+}
+
 absl::Status RequestQueue::Push(std::shared_ptr<Request> request) {
   const Instant now = clock_.Now();
+  std::list<Entry> expired;
   {
     const std::lock_guard lock(mu_);
     if (closed_) return Closed();
@@ -30,16 +52,19 @@ absl::Status RequestQueue::Push(std::shared_ptr<Request> request) {
       ++figures_.expired;
       return Expired();
     }
+    if (waiting_.size() >= capacity_) expired = TakeExpired(now);
     if (waiting_.size() >= capacity_) {
       ++figures_.rejected;
       return WithRetryDelay(
           absl::UnavailableError(fmt::format("the queue is full: {} requests wait", capacity_)),
           absl::Milliseconds(100));
     }
+    earliest_deadline_ = std::min(earliest_deadline_, request->deadline());
     const Request* key = request.get();
     places_[key] = waiting_.insert(waiting_.end(), {std::move(request), now});
   }
   changed_.notify_one();
+  for (const Entry& entry : expired) entry.request->Answer(Expired(), {entry.queued, now, now});
   return absl::OkStatus();
 }
 

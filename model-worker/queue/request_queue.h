@@ -2,8 +2,8 @@
 // Requests that wait for an executor, first come first served.
 //
 // Bounded. A request whose deadline has passed is never handed out: it is
-// answered DEADLINE_EXCEEDED when its turn would have come, or leaves earlier
-// by Remove, when its caller cancels.
+// answered DEADLINE_EXCEEDED when its turn would have come, or when its place
+// is needed. It leaves earlier by Remove, when its caller cancels.
 //
 // Lifecycle: Close answers what waits with UNAVAILABLE and wakes everyone in
 // Pop. Borrows the clock. Thread-safe; answers requests without holding its
@@ -48,6 +48,9 @@ class RequestQueue {
   Figures figures() const;
 
  private:
+  // Takes out what has expired, to be answered without the lock.
+  std::list<Entry> TakeExpired(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
   const size_t capacity_;
   const Clock& clock_;
   mutable std::mutex mu_;
@@ -55,6 +58,8 @@ class RequestQueue {
   std::list<Entry> waiting_ ABSL_GUARDED_BY(mu_);
   std::unordered_map<const Request*, std::list<Entry>::iterator> places_ ABSL_GUARDED_BY(mu_);
   Figures figures_ ABSL_GUARDED_BY(mu_);
+  // No deadline of those that wait is before it.
+  Instant earliest_deadline_ ABSL_GUARDED_BY(mu_) = Instant::Infinite();
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
 };
 

@@ -1,0 +1,113 @@
+#include "model-worker/execute/executor.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <stdexcept>
+
+#include "tests/fakes/fake_model.h"
+#include "tests/fakes/temporary_folder.h"
+#include "tests/unit/model-worker/fake_request.h"
+
+namespace torchfleet::worker {
+namespace {
+
+using Catch::Matchers::ContainsSubstring;
+
+ModelSpec Spec(const std::string& behaviour, int instances = 1) {
+  ModelSpec spec;
+  spec.name = "echo";
+  spec.version = "1";
+  spec.inputs = {{"x", wire::DataType::kUint8, {-1}}};
+  spec.outputs = {{"y", wire::DataType::kUint8, {-1}}};
+  spec.instances = instances;
+  spec.parameters["fake"] = behaviour;
+  return spec;
+}
+
+// A queue, a model and its executor.
+class Bench {
+ public:
+  explicit Bench(const ModelSpec& spec, std::unique_ptr<Model> model = nullptr)
+      : spec_(spec),
+        model_(model ? std::move(model) : LoadFakeModel("nowhere", spec_).value()),
+        executor_(queue_, *model_, spec_, clock_) {}
+  ~Bench() {
+    queue_.Close();
+    executor_.Stop();
+  }
+
+  std::shared_ptr<FakeRequest> Run(std::string_view bytes) {
+    CheckedRequest checked;
+    checked.inputs = {{{static_cast<int64_t>(bytes.size())}, bytes, false}};
+    checked.outputs = {0};
+    auto request = std::make_shared<FakeRequest>(Instant::Infinite(), checked);
+    CHECK(queue_.Push(request).ok());
+    return request;
+  }
+  const Executor& executor() const { return executor_; }
+
+ private:
+  const ModelSpec spec_;
+  const MonotonicClock clock_;
+  RequestQueue queue_{1024, clock_};
+  const std::unique_ptr<Model> model_;
+  Executor executor_;
+};
+
+TEST_CASE("Executor: every request gets its own answer", "[worker][execute]") {
+  Bench bench(Spec("echo", 3));
+  std::vector<std::string> texts;
+  for (int i = 0; i < 200; ++i) texts.push_back("request " + std::to_string(i));
+  std::vector<std::shared_ptr<FakeRequest>> requests;
+  for (const std::string& text : texts) requests.push_back(bench.Run(text));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    REQUIRE(requests[i]->status().ok());
+    CHECK(requests[i]->outputs().at(0).bytes == texts[i]);
+    CHECK(requests[i]->answers() == 1);
+  }
+}
+
+TEST_CASE("Executor: a model that throws is INTERNAL without its words", "[worker][execute]") {
+  Bench bench(Spec("throw"));
+  const absl::Status status = bench.Run("x")->status();
+  CHECK(absl::IsInternal(status));
+  CHECK_THAT(std::string(status.message()), !ContainsSubstring("stack"));
+  CHECK(absl::IsInternal(bench.Run("once more")->status()));
+}
+
+class ThrowsANumber : public Model {
+  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<InputTensor>&) override {
+    throw 42;
+  }
+};
+
+TEST_CASE("Executor: survives what is no exception", "[worker][execute]") {
+  Bench bench(Spec("echo"), std::make_unique<ThrowsANumber>());
+  CHECK(absl::IsInternal(bench.Run("x")->status()));
+  CHECK(absl::IsInternal(bench.Run("x")->status()));
+}
+
+TEST_CASE("Executor: no memory is RESOURCE_EXHAUSTED and the thread lives", "[worker][execute]") {
+  Bench bench(Spec("bad_alloc"));
+  CHECK(absl::IsResourceExhausted(bench.Run("x")->status()));
+  CHECK(absl::IsResourceExhausted(bench.Run("x")->status()));
+}
+
+TEST_CASE("Executor: counts outputs that break the promise", "[worker][execute]") {
+  Bench bench(Spec("wrong_shape"));
+  const absl::Status status = bench.Run("xyz")->status();
+  CHECK(absl::IsInternal(status));
+  CHECK_THAT(std::string(status.message()), ContainsSubstring("[3,1]"));
+  CHECK(bench.executor().mismatches() == 1);
+}
+
+TEST_CASE("LoadFakeModel: refuses a damaged file and an unknown behaviour", "[worker][fakes]") {
+  CHECK(absl::IsFailedPrecondition(LoadFakeModel("nowhere", Spec("dance")).status()));
+  const TemporaryFolder folder;
+  folder.Write("model.pt", "corrupt");
+  CHECK(
+      absl::IsFailedPrecondition(LoadFakeModel(folder.path() / "model.pt", Spec("echo")).status()));
+}
+
+}  // namespace
+}  // namespace torchfleet::worker

@@ -1,0 +1,76 @@
+#include "model-worker/execute/output_check.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+namespace torchfleet::worker {
+namespace {
+
+using Catch::Matchers::ContainsSubstring;
+using wire::DataType;
+
+ModelSpec Spec() {
+  ModelSpec spec;
+  spec.name = "digits";
+  spec.max_batch_size = 8;
+  spec.outputs = {{"y", DataType::kFp32, {-1, 10}}, {"top", DataType::kInt64, {-1, -1}}};
+  return spec;
+}
+
+std::vector<OutputTensor> Outputs() {
+  return {{DataType::kFp32, {2, 10}, {}}, {DataType::kInt64, {2, 3}, {}}};
+}
+
+TEST_CASE("CheckOutputs: what keeps the promise passes", "[worker][output]") {
+  CHECK(CheckOutputs(Spec(), 2, Outputs()).ok());
+}
+
+TEST_CASE("CheckOutputs: INTERNAL for what breaks it, naming both sides", "[worker][output]") {
+  struct Row {
+    void (*change)(std::vector<OutputTensor>&);
+    const char* says;
+  };
+  const Row rows[] = {
+      {[](auto& outputs) { outputs.pop_back(); }, "gave 1 outputs; its configuration says 2"},
+      {[](auto& outputs) { outputs.push_back(outputs[0]); }, "gave 3 outputs"},
+      {[](auto& outputs) { outputs[0].type = DataType::kFp64; }, "gave FP64"},
+      {[](auto& outputs) {
+         outputs[0].shape = {2, 10, 1};
+       },
+       "gave shape [2,10,1]"},
+      {[](auto& outputs) {
+         outputs[0].shape = {2, 9};
+       },
+       "configuration says [2,10]"},
+      {[](auto& outputs) {
+         outputs[0].shape = {3, 10};
+       },
+       "configuration says [2,10]"},
+      {[](auto& outputs) { outputs[0].shape = {}; }, "gave shape []"},
+      {[](auto& outputs) {
+         outputs[1].shape = {1, 3};
+       },
+       "output 'top'"},
+  };
+  for (const Row& row : rows) {
+    auto outputs = Outputs();
+    row.change(outputs);
+    const absl::Status status = CheckOutputs(Spec(), 2, outputs);
+    CHECK(absl::IsInternal(status));
+    CHECK_THAT(std::string(status.message()), ContainsSubstring(row.says));
+  }
+}
+
+TEST_CASE("CheckOutputs: without a batch the first dimension is like others", "[worker][output]") {
+  ModelSpec spec = Spec();
+  spec.max_batch_size = 0;
+  spec.outputs = {{"y", DataType::kFp32, {4}}, {"n", DataType::kFp32, {}}};
+  CHECK(CheckOutputs(spec, std::nullopt, {{DataType::kFp32, {4}, {}}, {DataType::kFp32, {}, {}}})
+            .ok());
+  CHECK_FALSE(
+      CheckOutputs(spec, std::nullopt, {{DataType::kFp32, {3}, {}}, {DataType::kFp32, {}, {}}})
+          .ok());
+}
+
+}  // namespace
+}  // namespace torchfleet::worker
