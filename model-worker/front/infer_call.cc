@@ -21,14 +21,14 @@ Instant Deadline(const grpc::CallbackServerContext& call, const Clock& clock) {
 }  // namespace
 
 InferCall* InferCall::Begin(const Context& context, grpc::CallbackServerContext* call,
-                            const inference::ModelInferRequest* request,
-                            inference::ModelInferResponse* response) {
-  auto self = std::shared_ptr<InferCall>(new InferCall(context, request, response));
+                            const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
+  auto self = std::shared_ptr<InferCall>(new InferCall(context, response));
   self->self_ = self;
   self->deadline_ = Deadline(*call, context.clock);
   absl::Status status;
   try {
-    status = self->Check();
+    status = self->Parse(*request);
+    if (status.ok()) status = self->Check();
   } catch (const std::bad_alloc&) {
     status = absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
   }
@@ -40,20 +40,30 @@ InferCall* InferCall::Begin(const Context& context, grpc::CallbackServerContext*
   return self.get();
 }
 
+absl::Status InferCall::Parse(const grpc::ByteBuffer& request) {
+  // Deserialize takes the bytes; a copy of the buffer shares them.
+  grpc::ByteBuffer bytes = request;
+  if (grpc::SerializationTraits<inference::ModelInferRequest>::Deserialize(&bytes, &request_)
+          .ok()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError("the request is not a well-formed message");
+}
+
 absl::Status InferCall::Check() {
   const ModelSpec& spec = context_.spec;
-  if (request_->model_name() != spec.name) {
+  if (request_.model_name() != spec.name) {
     return absl::NotFoundError(fmt::format("model '{}' is not here; this worker serves '{}'",
-                                           Clip(request_->model_name()), spec.name));
+                                           Clip(request_.model_name()), spec.name));
   }
-  if (!request_->model_version().empty() && request_->model_version() != spec.version) {
+  if (!request_.model_version().empty() && request_.model_version() != spec.version) {
     return absl::NotFoundError(
         fmt::format("version '{}' of model '{}' is not here; this worker serves version {}",
-                    Clip(request_->model_version()), spec.name, spec.version));
+                    Clip(request_.model_version()), spec.name, spec.version));
   }
-  RETURN_IF_ERROR(CheckCounts(spec, static_cast<size_t>(request_->inputs_size()),
-                              static_cast<size_t>(request_->outputs_size())));
-  ASSIGN_OR_RETURN(decoded_, DecodeRequest(*request_));
+  RETURN_IF_ERROR(CheckCounts(spec, static_cast<size_t>(request_.inputs_size()),
+                              static_cast<size_t>(request_.outputs_size())));
+  ASSIGN_OR_RETURN(decoded_, DecodeRequest(request_));
   ASSIGN_OR_RETURN(checked_, CheckRequest(spec, decoded_.inputs, decoded_.requested_outputs));
   return absl::OkStatus();
 }
@@ -63,9 +73,15 @@ void InferCall::Answer(absl::StatusOr<std::vector<OutputTensor>> outputs,
   context_.statistics.Answered(outputs.status().code(), times, checked_.batch.value_or(1),
                                absl::Now());
   if (outputs.ok()) {
-    EncodeResponse(context_.spec, checked_.outputs, *std::move(outputs), response_);
-    response_->set_id(request_->id());
-    End(absl::OkStatus());
+    inference::ModelInferResponse response;
+    EncodeResponse(context_.spec, checked_.outputs, *std::move(outputs), &response);
+    response.set_id(request_.id());
+    bool own_buffer = false;
+    const grpc::Status written =
+        grpc::SerializationTraits<inference::ModelInferResponse>::Serialize(
+            response, response_bytes_, &own_buffer);
+    End(written.ok() ? absl::OkStatus()
+                     : absl::ResourceExhaustedError("the answer is too large for one message"));
   } else {
     End(outputs.status());
   }

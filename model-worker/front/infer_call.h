@@ -29,11 +29,11 @@ class InferCall : public grpc::ServerUnaryReactor, public Request {
     const Clock& clock;
   };
 
-  // Answers at once when the request is wrong, else queues it. The call was
-  // begun in `context.open_calls` and ends there.
+  // Parses the request itself: gRPC's own parser would answer UNIMPLEMENTED to
+  // bytes that are no message. Answers at once when the request is wrong, else queues it. The call
+  // was begun in `context.open_calls` and ends there.
   static InferCall* Begin(const Context& context, grpc::CallbackServerContext* call,
-                          const inference::ModelInferRequest* request,
-                          inference::ModelInferResponse* response);
+                          const grpc::ByteBuffer* request, grpc::ByteBuffer* response);
 
   const CheckedRequest& checked() const override { return checked_; }
   Instant deadline() const override { return deadline_; }
@@ -43,16 +43,17 @@ class InferCall : public grpc::ServerUnaryReactor, public Request {
   void OnDone() override;
 
  private:
-  InferCall(const Context& context, const inference::ModelInferRequest* request,
-            inference::ModelInferResponse* response)
-      : context_(context), request_(request), response_(response) {}
+  InferCall(const Context& context, grpc::ByteBuffer* response)
+      : context_(context), response_bytes_(response) {}
+
+  absl::Status Parse(const grpc::ByteBuffer& request);
 
   absl::Status Check();
   void End(const absl::Status& status);
 
   const Context context_;
-  const inference::ModelInferRequest* const request_;
-  inference::ModelInferResponse* const response_;
+  grpc::ByteBuffer* const response_bytes_;
+  inference::ModelInferRequest request_;
   std::shared_ptr<InferCall> self_;
   DecodedRequest decoded_;
   CheckedRequest checked_;

@@ -133,8 +133,8 @@ ServerUnaryReactor* InferenceService::RepositoryIndex(
 }
 
 ServerUnaryReactor* InferenceService::ModelInfer(CallbackServerContext* call,
-                                                 const inference::ModelInferRequest* request,
-                                                 inference::ModelInferResponse* response) {
+                                                 const grpc::ByteBuffer* request,
+                                                 grpc::ByteBuffer* response) {
   if (!loaded_) {
     return Finish(call, WithRetryDelay(absl::UnavailableError("the model is still loading"),
                                        absl::Seconds(1)));

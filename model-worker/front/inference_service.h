@@ -11,7 +11,11 @@
 
 namespace torchfleet::worker {
 
-class InferenceService : public inference::GRPCInferenceService::CallbackService {
+// Typed but for ModelInfer, whose bytes its call parses.
+using InferenceMethods = inference::GRPCInferenceService::WithRawCallbackMethod_ModelInfer<
+    inference::GRPCInferenceService::CallbackService>;
+
+class InferenceService : public InferenceMethods {
  public:
   InferenceService(InferCall::Context context, const inference::ModelConfig& config)
       : context_(context), config_(config) {}
@@ -46,9 +50,8 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
   grpc::ServerUnaryReactor* RepositoryIndex(grpc::CallbackServerContext*,
                                             const inference::RepositoryIndexRequest*,
                                             inference::RepositoryIndexResponse*) override;
-  grpc::ServerUnaryReactor* ModelInfer(grpc::CallbackServerContext*,
-                                       const inference::ModelInferRequest*,
-                                       inference::ModelInferResponse*) override;
+  grpc::ServerUnaryReactor* ModelInfer(grpc::CallbackServerContext*, const grpc::ByteBuffer*,
+                                       grpc::ByteBuffer*) override;
 
  private:
   // NOT_FOUND unless it is this worker's; empty stands for any.
