@@ -34,12 +34,17 @@ def generate_stubs():
     subprocess.run([sys.executable, "-m", "grpc_tools.protoc", "-I", proto,
                     f"--python_out={folder}", f"--grpc_python_out={folder}", *files], check=True)
     sys.path.insert(0, folder)
+    return folder
 
 
-generate_stubs()
+STUBS = generate_stubs()
 import grpc  # noqa: E402
-from inference import grpc_service_pb2 as pb  # noqa: E402
-from inference import grpc_service_pb2_grpc as services  # noqa: E402
+if "tritonclient.grpc" in sys.modules:
+    # It brings messages of the same names, and a process can hold them once.
+    from tritonclient.grpc import service_pb2 as pb, service_pb2_grpc as services
+else:
+    from inference import grpc_service_pb2 as pb  # noqa: E402
+    from inference import grpc_service_pb2_grpc as services  # noqa: E402
 from torchfleet.registry.v1 import registry_pb2 as registry_pb  # noqa: E402
 from torchfleet.registry.v1 import registry_pb2_grpc as registry_services  # noqa: E402
 
