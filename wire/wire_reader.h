@@ -76,14 +76,7 @@ class BasicWireReader {
 
   // Ten bytes at most; bits over 64 are lost.
   [[nodiscard]] bool ReadVarint(uint64_t& value) {
-    value = 0;
-    for (int shift = 0; shift < 70; shift += 7) {
-      if (AtEnd()) return Refuse("the rest of a number");
-      const uint64_t byte = bytes_.Next();
-      value |= (byte & 0x7F) << shift;
-      if (byte < 0x80) return true;
-    }
-    return Refuse("the end of a number of at most ten bytes");
+    return ReadNumber(value, 10, "a number of at most ten bytes");
   }
 
   // A length that is there to its last byte.
@@ -132,14 +125,27 @@ class BasicWireReader {
  private:
   // Five bytes at most: up to 35 bits.
   [[nodiscard]] bool ReadShortNumber(uint64_t& value) {
-    value = 0;
-    for (int shift = 0; shift < 35; shift += 7) {
-      if (AtEnd()) return Refuse("the rest of a tag or length");
+    return ReadNumber(value, 5, "a tag or length of at most five bytes");
+  }
+
+  // Most have one byte.
+  [[nodiscard]] bool ReadNumber(uint64_t& value, int most_bytes, std::string_view what) {
+    if (AtEnd()) return Refuse(what);
+    value = bytes_.Next();
+    return value < 0x80 || ReadRest(value, most_bytes, what);
+  }
+
+  // The bytes after the first, which `value` holds.
+  [[nodiscard, gnu::noinline]] bool ReadRest(uint64_t& value, int most_bytes,
+                                             std::string_view what) {
+    value &= 0x7F;
+    for (int shift = 7; shift < 7 * most_bytes; shift += 7) {
+      if (AtEnd()) return Refuse(what);
       const uint64_t byte = bytes_.Next();
       value |= (byte & 0x7F) << shift;
       if (byte < 0x80) return true;
     }
-    return Refuse("the end of a tag or length of at most five bytes");
+    return Refuse(what);
   }
 
   [[nodiscard]] bool SkipFixed(size_t size) {

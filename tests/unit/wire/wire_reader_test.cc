@@ -17,7 +17,7 @@ TEST_CASE("WireReader: a number has at most ten bytes, and loses what is over 64
   const std::string too_long = std::string(10, '\xFF') + '\x01';
   WireReader longer = Over(too_long);
   CHECK_FALSE(longer.ReadVarint(value));
-  CHECK(longer.expected() == "the end of a number of at most ten bytes");
+  CHECK(longer.expected() == "a number of at most ten bytes");
   CHECK_FALSE(Over("\xFF").ReadVarint(value));
 }
 
