@@ -8,6 +8,8 @@
 //   size_t left() const;    bytes up to the end
 //   uint8_t Next();         the next one; there must be one
 //   void Skip(size_t);      at most left()
+// and, for ReadFixed and ReadBytes, bytes in one piece:
+//   const char* at() const;
 // ContiguousBytes is one for bytes in one piece; WireReader reads those.
 //
 // Every reading function says whether it could; after it could not, expected()
