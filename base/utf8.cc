@@ -1,6 +1,37 @@
 #include "base/utf8.h"
 
+#include <cstdint>
+#include <cstring>
+
 namespace torchfleet {
+namespace {
+
+template <typename Word>
+Word Load(const char* at) {
+  Word word;
+  std::memcpy(&word, at, sizeof(word));
+  return word;
+}
+
+// In whole words; the last overlaps what came before it.
+template <typename Word>
+bool IsAsciiIn(std::string_view text) {
+  constexpr auto kHighBits = static_cast<Word>(0x8080808080808080);
+  const char* const last = text.data() + text.size() - sizeof(Word);
+  Word seen = Load<Word>(last);
+  for (const char* at = text.data(); at < last; at += sizeof(Word)) seen |= Load<Word>(at);
+  return (seen & kHighBits) == 0;
+}
+
+bool IsAscii(std::string_view text) {
+  if (text.size() >= sizeof(uint64_t)) return IsAsciiIn<uint64_t>(text);
+  if (text.size() >= sizeof(uint32_t)) return IsAsciiIn<uint32_t>(text);
+  char seen = 0;
+  for (const char byte : text) seen = static_cast<char>(seen | byte);
+  return (seen & 0x80) == 0;
+}
+
+}  // namespace
 
 size_t Utf8Length(std::string_view text) {
   if (text.empty()) return 0;
@@ -29,12 +60,9 @@ size_t Utf8Length(std::string_view text) {
 }
 
 bool IsUtf8(std::string_view text) {
+  // Names are short and plain ASCII.
+  if (IsAscii(text)) return true;
   while (!text.empty()) {
-    // Names are mostly plain ASCII.
-    if (static_cast<unsigned char>(text.front()) < 0x80) {
-      text.remove_prefix(1);
-      continue;
-    }
     const size_t length = Utf8Length(text);
     if (length == 0) return false;
     text.remove_prefix(length);

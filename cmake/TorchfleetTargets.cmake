@@ -1,6 +1,7 @@
 # torchfleet_library(NAME [TORCH] SOURCES … [DEPS …])
 # torchfleet_binary(NAME SOURCES … [DEPS …])
 # torchfleet_unit_test(NAME SOURCES … [DEPS …])
+# torchfleet_fuzz_target(NAME SOURCES … CORPUS DIR [DEPS …])
 #
 # Our own code: warnings are errors, includes start at the root.
 # TORCH makes LibTorch a private dependency: the library's headers name no
@@ -40,5 +41,18 @@ function(torchfleet_unit_test name)
   torchfleet_own(${name})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} Catch2::Catch2WithMain)
   add_test(NAME ${name} COMMAND ${name} --colour-mode none)
+  set_tests_properties(${name} PROPERTIES TIMEOUT 300)
+endfunction()
+
+# A libFuzzer executable; ctest gives it a short run that starts at the corpus.
+# What it finds is kept in the build folder, the corpus stays as it is.
+function(torchfleet_fuzz_target name)
+  cmake_parse_arguments(ARG "" "CORPUS" "SOURCES;DEPS" ${ARGN})
+  torchfleet_binary(${name} SOURCES ${ARG_SOURCES} DEPS ${ARG_DEPS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set(found ${CMAKE_CURRENT_BINARY_DIR}/${name}_found)
+  file(MAKE_DIRECTORY ${found})
+  add_test(NAME ${name} COMMAND ${name} -runs=100000 -max_total_time=60 -seed=1
+                                -artifact_prefix=${found}/ ${found} ${ARG_CORPUS})
   set_tests_properties(${name} PROPERTIES TIMEOUT 300)
 endfunction()

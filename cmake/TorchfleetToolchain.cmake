@@ -34,4 +34,13 @@ elseif(TORCHFLEET_SANITIZE)
   message(FATAL_ERROR "TORCHFLEET_SANITIZE is '${TORCHFLEET_SANITIZE}'; expected address, thread or nothing")
 endif()
 
+# Coverage for libFuzzer everywhere; only the fuzz targets link its main.
+if(TORCHFLEET_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "TORCHFLEET_FUZZ needs clang, got ${CMAKE_CXX_COMPILER_ID}: "
+                        "use the preset fuzz")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
 set(TORCHFLEET_WARNINGS -Wall -Wextra -Wpedantic -Werror)
