@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <thread>
 
@@ -13,6 +14,83 @@
 #include "torchfleet/registry/v1/registry.grpc.pb.h"
 
 namespace torchfleet::registry {
+
+namespace {
+
+// One lease's stream. A read is always under way, so a stream that breaks is
+// noticed at once and not at the next renewal.
+//
+// Lifecycle: made open; End once, before destruction. Shares the loop's lock,
+// and wakes its waiters on every answer and at the end. Its functions need the
+// lock, its reactions take it.
+class LeaseStream : public grpc::ClientBidiReactor<v1::AnnounceRequest, v1::AnnounceResponse> {
+ public:
+  LeaseStream(v1::RegistryService::Stub& stub, std::mutex& mu, std::condition_variable& changed)
+      : mu_(mu), changed_(changed) {
+    stub.async()->Announce(&context_, this);
+    AddHold();
+    StartRead(&incoming_);
+    StartCall();
+  }
+
+  bool broken() const { return broken_; }
+
+  // The answer to `request`; nothing when the stream breaks before.
+  std::optional<v1::AnnounceResponse> Ask(std::unique_lock<std::mutex>& lock,
+                                          v1::AnnounceRequest request) {
+    if (broken_) return std::nullopt;
+    outgoing_ = std::move(request);
+    answer_.reset();
+    StartWrite(&outgoing_);
+    changed_.wait(lock, [&] { return answer_ || broken_; });
+    return answer_;
+  }
+
+  void Cancel() { context_.TryCancel(); }
+
+  // How the stream ended.
+  grpc::Status End(std::unique_lock<std::mutex>& lock) {
+    if (!broken_) StartWritesDone();
+    RemoveHold();
+    changed_.wait(lock, [&] { return done_; });
+    return status_;
+  }
+
+ private:
+  void OnReadDone(bool ok) override {
+    const std::lock_guard lock(mu_);
+    if (ok) {
+      answer_ = incoming_;
+      StartRead(&incoming_);
+    } else {
+      broken_ = true;
+    }
+    changed_.notify_all();
+  }
+  void OnWriteDone(bool ok) override {
+    const std::lock_guard lock(mu_);
+    if (!ok) broken_ = true;
+    changed_.notify_all();
+  }
+  void OnDone(const grpc::Status& status) override {
+    const std::lock_guard lock(mu_);
+    done_ = true;
+    status_ = status;
+    changed_.notify_all();
+  }
+
+  std::mutex& mu_;
+  std::condition_variable& changed_;
+  grpc::ClientContext context_;
+  v1::AnnounceRequest outgoing_;
+  v1::AnnounceResponse incoming_;
+  std::optional<v1::AnnounceResponse> answer_;
+  bool broken_ = false;
+  bool done_ = false;
+  grpc::Status status_;
+};
+
+}  // namespace
 
 // One thread that opens streams one after another and keeps each renewed.
 class Announcer::Loop {
@@ -41,15 +119,13 @@ class Announcer::Loop {
       changed_.notify_all();
       if (thread_.joinable() &&
           !changed_.wait_for(lock, std::chrono::seconds(1), [&] { return ended_; })) {
-        if (context_) context_->TryCancel();
+        if (stream_) stream_->Cancel();
       }
     }
     if (thread_.joinable()) thread_.join();
   }
 
  private:
-  using Stream = grpc::ClientReaderWriter<v1::AnnounceRequest, v1::AnnounceResponse>;
-
   void Run() {
     Backoff backoff(std::random_device{}());
     bool said = false;
@@ -73,60 +149,48 @@ class Announcer::Loop {
 
   // One stream, from registration until it breaks or Stop.
   grpc::Status KeepLease(Backoff& backoff, bool& said) {
-    grpc::ClientContext context;
-    {
-      const std::lock_guard lock(mu_);
-      context_ = &context;
-    }
-    auto stream = stub_->Announce(&context);
-    v1::AnnounceResponse response;
-    uint64_t seen_news = 0;
-    if (stream->Write(Registration(seen_news)) && stream->Read(&response) &&
-        response.has_registered()) {
-      LogInfo("announced at the registry", {{"epoch", response.registered().epoch()}});
+    v1::AnnounceRequest request;
+    *request.mutable_register_()->mutable_worker() = worker_;
+    *request.mutable_register_()->mutable_load() = load_();
+    std::unique_lock lock(mu_);
+    LeaseStream stream(*stub_, mu_, changed_);
+    stream_ = &stream;
+    request.mutable_register_()->set_state(state_);
+    uint64_t seen_news = news_;
+    const auto response = stream.Ask(lock, std::move(request));
+    if (response && response->has_registered()) {
+      LogInfo("announced at the registry", {{"epoch", response->registered().epoch()}});
       backoff.Reset();
       said = false;
-      Renew(*stream, response.registered(), seen_news);
-      stream->WritesDone();
+      Renew(lock, stream, response->registered(), seen_news);
     }
-    const grpc::Status status = stream->Finish();
-    const std::lock_guard lock(mu_);
-    context_ = nullptr;
+    const grpc::Status status = stream.End(lock);
+    stream_ = nullptr;
     return status;
   }
 
-  v1::AnnounceRequest Registration(uint64_t& seen_news) {
-    v1::AnnounceRequest request;
-    auto* registration = request.mutable_register_();
-    *registration->mutable_worker() = worker_;
-    *registration->mutable_load() = load_();
-    const std::lock_guard lock(mu_);
-    registration->set_state(state_);
-    seen_news = news_;
-    return request;
-  }
-
-  void Renew(Stream& stream, const v1::AnnounceResponse::Registered& lease, uint64_t seen_news) {
+  void Renew(std::unique_lock<std::mutex>& lock, LeaseStream& stream,
+             const v1::AnnounceResponse::Registered& lease, uint64_t seen_news) {
     std::minstd_rand random(std::random_device{}());
     std::uniform_real_distribution<> jitter(0.8, 1.0);
-    v1::AnnounceResponse response;
-    while (true) {
+    while (!stream.broken()) {
+      const auto interval =
+          absl::ToChronoNanoseconds(absl::Milliseconds(lease.ttl_ms()) / 3 * jitter(random));
+      changed_.wait_for(lock, interval,
+                        [&] { return stopping_ || stream.broken() || news_ != seen_news; });
       v1::AnnounceRequest request;
-      {
-        std::unique_lock lock(mu_);
-        const auto interval =
-            absl::ToChronoNanoseconds(absl::Milliseconds(lease.ttl_ms()) / 3 * jitter(random));
-        changed_.wait_for(lock, interval, [&] { return stopping_ || news_ != seen_news; });
-        seen_news = news_;
-        if (stopping_) {
-          request.mutable_leave()->set_epoch(lease.epoch());
-        } else {
-          request.mutable_renew()->set_epoch(lease.epoch());
-          request.mutable_renew()->set_state(state_);
-        }
+      if (stopping_) {
+        request.mutable_leave()->set_epoch(lease.epoch());
+        stream.Ask(lock, std::move(request));
+        return;
       }
-      if (request.has_renew()) *request.mutable_renew()->mutable_load() = load_();
-      if (!stream.Write(request) || !stream.Read(&response) || request.has_leave()) return;
+      request.mutable_renew()->set_epoch(lease.epoch());
+      lock.unlock();
+      *request.mutable_renew()->mutable_load() = load_();
+      lock.lock();
+      seen_news = news_;
+      request.mutable_renew()->set_state(state_);
+      stream.Ask(lock, std::move(request));
     }
   }
 
@@ -139,7 +203,7 @@ class Announcer::Loop {
   uint64_t news_ ABSL_GUARDED_BY(mu_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
-  grpc::ClientContext* context_ ABSL_GUARDED_BY(mu_) = nullptr;
+  LeaseStream* stream_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::thread thread_;
 };
 

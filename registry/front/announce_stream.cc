@@ -42,6 +42,9 @@ void AnnounceStream::End() {
 absl::Status AnnounceStream::Answer() {
   response_.Clear();
   if (request_.has_register_()) {
+    if (!worker_id_.empty()) {
+      return absl::InvalidArgumentError("register came twice; it is a stream's first message only");
+    }
     const auto& registration = request_.register_();
     ASSIGN_OR_RETURN(
         const uint64_t epoch,

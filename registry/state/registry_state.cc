@@ -10,6 +10,14 @@
 #include "registry/state/registration.h"
 
 namespace torchfleet::registry {
+namespace {
+
+absl::Status LeaseEnded(const std::string& worker_id) {
+  return absl::FailedPreconditionError(
+      fmt::format("the lease of worker '{}' has ended; register anew", Clip(worker_id)));
+}
+
+}  // namespace
 
 absl::Status RegistryState::Register(const v1::Worker& worker, uint64_t epoch,
                                      v1::WorkerState state, const v1::Load& load, Instant now) {
@@ -33,8 +41,7 @@ absl::Status RegistryState::Register(const v1::Worker& worker, uint64_t epoch,
 absl::Status RegistryState::CheckLease(const std::string& worker_id, uint64_t epoch) const {
   const auto found = leases_.find(worker_id);
   if (found == leases_.end()) {
-    return absl::FailedPreconditionError(
-        fmt::format("the lease of worker '{}' has ended; register anew", Clip(worker_id)));
+    return LeaseEnded(worker_id);
   }
   if (found->second.endpoint.epoch() != epoch) {
     return absl::FailedPreconditionError(
@@ -48,6 +55,7 @@ absl::Status RegistryState::Renew(const std::string& worker_id, uint64_t epoch,
                                   v1::WorkerState state, const v1::Load& load, Instant now) {
   RETURN_IF_ERROR(CheckLease(worker_id, epoch));
   Lease& lease = leases_[worker_id];
+  if (lease.ends <= now) return LeaseEnded(worker_id);
   RETURN_IF_ERROR(CheckRegistration(lease.endpoint.worker(), state));
   lease.ends = now + options_.ttl;
   const bool same_load =
