@@ -44,10 +44,15 @@ class Up:
     def kill_and_await(self, role):
         """kill -9; returns when another process has taken its place and all is ready."""
         old = self.of(role)
+        before = len(self.processes())
         os.kill(old["pid"], signal.SIGKILL)
-        pids = {p["pid"] for p in self.processes()} - {old["pid"]}
-        lib.eventually(lambda: old["pid"] not in {p["pid"] for p in self.processes()}
-                       and len(self.processes()) > len(pids) and self.all_ready(), bound=40)
+
+        def replaced():
+            now = self.processes()
+            pids = [p["pid"] for p in now if p["role"] == role]
+            return (len(now) == before and old["pid"] not in pids and 0 not in pids
+                    and self.all_ready())
+        lib.eventually(replaced, bound=40)
 
     def end(self, number=signal.SIGINT):
         children = [p["pid"] for p in self.processes()]

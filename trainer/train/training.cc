@@ -10,7 +10,6 @@
 #include <cmath>
 #include <numeric>
 #include <random>
-#include <thread>
 
 #include "base/status.h"
 #include "trainer/network/network.h"
@@ -62,8 +61,10 @@ class Training::Loop {
   Loop(const TrainSpec& spec, const Dataset& train, const Dataset& test,
        std::filesystem::path checkpoint)
       : spec_(spec), checkpoint_(std::move(checkpoint)) {
-    // As many threads as the machine has, always: sums depend on their number.
-    at::set_num_threads(static_cast<int>(std::max(1u, std::thread::hardware_concurrency())));
+    // One thread: sums depend on their number, batches of small models gain
+    // nothing from more, and on a busy machine threads that wait for one
+    // another cost ten times what they save.
+    at::set_num_threads(1);
     at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
     torch::manual_seed(spec.seed);
     network_ = MakeNetwork(spec, InferShapes(spec).value());
