@@ -39,6 +39,7 @@ asan tsan: ## The tests without torch under a sanitizer
 
 bench: build ## Measure; results as in bench/README.md
 	bench/run.py
+	build/bin/torchfleet-bench-wire
 
 format: ## Format our C++ as .clang-format says
 	clang-format -i $(sources)

@@ -171,9 +171,10 @@ nlohmann::json Measure(const Options& options) {
     if (run.latency.empty()) return 0;
     return run.latency[static_cast<size_t>(q * static_cast<double>(run.latency.size() - 1))];
   };
-  return {{"calls", run.latency.size()},    {"failed", run.failed},       {"wrong_id", run.wrong},
-          {"first_error", run.first_error}, {"seconds", options.seconds}, {"p50_us", quantile(0.5)},
-          {"p90_us", quantile(0.9)},        {"p99_us", quantile(0.99)}};
+  return {
+      {"calls", run.latency.size()}, {"all_calls", run.all},           {"failed", run.failed},
+      {"wrong_id", run.wrong},       {"first_error", run.first_error}, {"seconds", options.seconds},
+      {"p50_us", quantile(0.5)},     {"p90_us", quantile(0.9)},        {"p99_us", quantile(0.99)}};
 }
 
 }  // namespace

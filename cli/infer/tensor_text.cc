@@ -5,7 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <limits>
+#include <utility>
 
 #include "base/npy.h"
 #include "base/status.h"
@@ -28,13 +28,11 @@ absl::Status DoesNotFit(const json& value, DataType type) {
 
 template <typename Whole>
 absl::Status AppendWhole(const json& value, DataType type, std::string& bytes) {
-  bool fits = value.is_number_integer();
+  bool fits = false;
   if (value.is_number_unsigned()) {
-    fits = value.get<uint64_t>() <= static_cast<uint64_t>(std::numeric_limits<Whole>::max());
-  } else if (fits) {
-    const auto number = value.get<int64_t>();
-    fits = std::is_signed_v<Whole> &&
-           number >= static_cast<int64_t>(std::numeric_limits<Whole>::min());
+    fits = std::in_range<Whole>(value.get<uint64_t>());
+  } else if (value.is_number_integer()) {
+    fits = std::in_range<Whole>(value.get<int64_t>());
   }
   if (!fits) return DoesNotFit(value, type);
   Append(value.get<Whole>(), bytes);

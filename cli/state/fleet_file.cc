@@ -78,18 +78,19 @@ std::optional<FleetFile> ReadFleetFile() {
   if (!IsOurs(path.parent_path())) return std::nullopt;
   std::ifstream stream(path);
   if (!stream) return std::nullopt;
-  const auto json = nlohmann::json::parse(stream, nullptr, false);
-  if (!json.is_object() || !json.contains("processes") || !json["processes"].is_array()) {
-    return std::nullopt;
+  try {
+    const auto json = nlohmann::json::parse(stream);
+    FleetFile fleet;
+    for (const nlohmann::json& process :
+         json.at("processes").get_ref<const nlohmann::json::array_t&>()) {
+      fleet.processes.push_back({process.at("role"), process.at("address"),
+                                 process.at("operator_address"), process.at("pid"),
+                                 process.at("ready")});
+    }
+    return fleet;
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;  // another program's, or damaged: as good as none
   }
-  FleetFile fleet;
-  for (const auto& process : json["processes"]) {
-    if (!process.is_object()) continue;
-    fleet.processes.push_back({process.value("role", ""), process.value("address", ""),
-                               process.value("operator_address", ""),
-                               process.value("pid", int64_t{0}), process.value("ready", false)});
-  }
-  return fleet;
 }
 
 void RemoveFleetFile() {

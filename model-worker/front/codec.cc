@@ -138,6 +138,10 @@ absl::StatusOr<std::string> Convert(const ModelInferRequest::InferInputTensor& i
                                            Clip(input.datatype())));
   }
   const int64_t all = ElementsInAllFields(input.contents());
+  if (all > 0 && (*type == DataType::kFp16 || *type == DataType::kBf16)) {
+    return Wrong(input.name(), fmt::format("is {}, which travels in raw_input_contents only",
+                                           wire::DataTypeName(*type)));
+  }
   if (all != ElementsInField(*type, input.contents())) {
     return Wrong(input.name(), fmt::format("is {}, but has contents of another datatype",
                                            wire::DataTypeName(*type)));

@@ -41,8 +41,10 @@ class LeaseStream : public grpc::ClientBidiReactor<v1::AnnounceRequest, v1::Anno
     if (broken_) return std::nullopt;
     outgoing_ = std::move(request);
     answer_.reset();
+    written_ = false;
     StartWrite(&outgoing_);
-    changed_.wait(lock, [&] { return answer_ || broken_; });
+    // The answer may come before gRPC says that the question is out.
+    changed_.wait(lock, [&] { return (answer_ && written_) || broken_; });
     return answer_;
   }
 
@@ -69,6 +71,7 @@ class LeaseStream : public grpc::ClientBidiReactor<v1::AnnounceRequest, v1::Anno
   }
   void OnWriteDone(bool ok) override {
     const std::lock_guard lock(mu_);
+    written_ = true;
     if (!ok) broken_ = true;
     changed_.notify_all();
   }
@@ -85,6 +88,7 @@ class LeaseStream : public grpc::ClientBidiReactor<v1::AnnounceRequest, v1::Anno
   v1::AnnounceRequest outgoing_;
   v1::AnnounceResponse incoming_;
   std::optional<v1::AnnounceResponse> answer_;
+  bool written_ = true;
   bool broken_ = false;
   bool done_ = false;
   grpc::Status status_;

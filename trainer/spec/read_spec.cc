@@ -27,19 +27,30 @@ class FirstError : public google::protobuf::io::ErrorCollector {
   std::string text;
 };
 
+// The paths of a source; an empty one is a field that was left out.
+absl::Status CheckPaths(const std::string& field, std::initializer_list<std::string> paths) {
+  for (const std::string& path : paths) {
+    if (path.empty()) return Wrong(fmt::format("{} names no file; expected its path", field));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<DataSpec> ReadData(const std::string& field, const v1::Dataset& data,
                                   const fs::path& folder) {
   DataSpec spec;
   if (data.scale() != 0) spec.scale = data.scale();
   switch (data.source_case()) {
     case v1::Dataset::kIdx:
+      RETURN_IF_ERROR(CheckPaths(field + ".idx", {data.idx().images(), data.idx().labels()}));
       spec.source = IdxSource{folder / data.idx().images(), folder / data.idx().labels()};
       break;
     case v1::Dataset::kCsv:
+      RETURN_IF_ERROR(CheckPaths(field + ".csv", {data.csv().file()}));
       spec.source = CsvSource{folder / data.csv().file(), data.csv().header(),
                               std::max<size_t>(1, data.csv().target_columns())};
       break;
     case v1::Dataset::kNpy:
+      RETURN_IF_ERROR(CheckPaths(field + ".npy", {data.npy().inputs(), data.npy().targets()}));
       spec.source = NpySource{folder / data.npy().inputs(), folder / data.npy().targets()};
       break;
     case v1::Dataset::SOURCE_NOT_SET:

@@ -1,0 +1,163 @@
+"""The rules between folders, and that READMEs are true.
+
+Each check takes the root of a tree and the paths of its files, and returns
+what is wrong, a line each. test_rules.py runs them on this tree, and on wrong
+ones that show each check finds what it is for.
+"""
+import os
+import re
+
+OURS = ("base", "bench", "cli", "gateway", "model-worker", "net", "proto", "registry", "repository",
+        "tests", "trainer", "wire")
+# What a folder may include of ours, besides itself. A generated header of
+# proto/ counts as `proto`.
+MAY_INCLUDE = {
+    "base": {"proto"},
+    "net": {"base"},
+    "wire": {"base"},
+    "repository": {"base", "proto"},
+    "registry": {"base", "proto"},
+    "gateway": {"base", "net", "wire", "proto", "registry/client"},
+    "model-worker": {"base", "net", "wire", "proto", "repository", "registry/client"},
+    "trainer": {"base", "proto", "repository"},
+    "cli": {"base", "net", "wire", "proto", "repository", "registry/client"},
+}
+SERVICES = r".*\.grpc\.pb\.h"
+TORCH = r"(torch|ATen|c10|caffe2)/.*"
+TORCH_FOLDERS = ("model-worker/execute", "model-worker/load", "trainer")
+# Decisions: pure, time comes in as a value. Files are by folder or by name.
+PURE_FOLDERS = ("gateway/route", "gateway/balance", "model-worker/batch", "registry/state")
+PURE_NAMES = r".*(_policy|retry_budget)\.(h|cc)"
+IMPURE_HEADERS = (rf"({SERVICES}|{TORCH}|grpc.*/.*|thread|mutex|shared_mutex|condition_variable"
+                  r"|future|chrono|absl/synchronization/.*|absl/time/clock\.h)")
+CLOCK_CALL = r"absl::Now\(|\b(steady|system|high_resolution)_clock\b|\bclock_gettime\(|\btime\(nullptr"
+NAMESPACES = {"gateway": "torchfleet::gateway", "model-worker": "torchfleet::worker",
+              "registry": "torchfleet::registry", "net": "torchfleet::net",
+              "wire": "torchfleet::wire", "trainer": "torchfleet::trainer"}
+SOURCE = (".cc", ".h", ".py")
+
+
+def read(root, path):
+    with open(os.path.join(root, path), encoding="utf-8") as file:
+        return file.read()
+
+
+def includes(root, path):
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', read(root, path), re.MULTILINE)
+
+
+def folder_of(include):
+    """Which folder of ours an include is from; None for the world's."""
+    if include.endswith(".pb.h"):
+        return "proto"
+    first = include.split("/")[0]
+    if first not in OURS or "/" not in include:
+        return None
+    return "registry/client" if include.startswith("registry/client/") else first
+
+
+def cxx(paths):
+    return [p for p in paths if p.endswith((".cc", ".h")) and not p.startswith("tests/")]
+
+
+def check_includes(root, paths):
+    """Rules 1, 2 and 5: who may include whom, by the path from the root."""
+    wrong = []
+    for path in cxx(paths):
+        folder = path.split("/")[0]
+        for include in includes(root, path):
+            of = folder_of(include)
+            # The process's own way to a client library, for tests and tools.
+            inside = of is not None and of.split("/")[0] == folder
+            if of and folder in MAY_INCLUDE and not inside and of not in MAY_INCLUDE[folder]:
+                wrong.append(f"{path} includes {include}; {folder} may include only "
+                             f"{', '.join(sorted(MAY_INCLUDE[folder]))}")
+            beside = os.path.join(os.path.dirname(path), include)
+            if of is None and beside in paths:
+                wrong.append(f"{path} includes {include}; expected the path from the root")
+    return wrong
+
+
+def check_torch(root, paths):
+    """Rule 4: torch only where models run or are trained; base has no services."""
+    wrong = []
+    for path in cxx(paths):
+        for include in includes(root, path):
+            if re.fullmatch(TORCH, include) and not path.startswith(
+                    tuple(f"{f}/" for f in TORCH_FOLDERS)):
+                wrong.append(f"{path} includes {include}; torch is for {', '.join(TORCH_FOLDERS)}")
+            if path.startswith("base/") and re.fullmatch(SERVICES, include):
+                wrong.append(f"{path} includes {include}; base knows no services")
+    return wrong
+
+
+def check_pure(root, paths):
+    """Rule 3: decisions have no gRPC, torch, threads or clock calls in them."""
+    wrong = []
+    for path in cxx(paths):
+        pure = path.startswith(tuple(f"{f}/" for f in PURE_FOLDERS))
+        if not pure and not re.fullmatch(PURE_NAMES, os.path.basename(path)):
+            continue
+        wrong += [f"{path} includes {i}; decisions are pure" for i in includes(root, path)
+                  if re.fullmatch(IMPURE_HEADERS, i)]
+        wrong += [f"{path} calls {call.group(0)}; time comes in as a value"
+                  for call in re.finditer(CLOCK_CALL, read(root, path))]
+    return wrong
+
+
+def check_namespaces(root, paths):
+    """Rule 5: a folder's namespace."""
+    wrong = []
+    for path in cxx(paths):
+        name = NAMESPACES.get(path.split("/")[0])
+        if name and path.endswith(".h") and f"namespace {name}" not in read(root, path):
+            wrong.append(f"{path} is not in namespace {name}")
+    return wrong
+
+
+def named_in(readme_text):
+    """The files that the tables of a README name: `a/b.h`, `a/b.{h,cc}`, `c/`."""
+    named = set()
+    for row in re.findall(r"^\|(.*?)\|", readme_text, re.MULTILINE):
+        for name in re.findall(r"`([^`]+)`", row):
+            alternatives = re.fullmatch(r"(.*)\{(.*)\}", name)
+            if alternatives:
+                named |= {alternatives[1] + end for end in alternatives[2].split(",")}
+            elif "/" in name or "." in name:
+                named.add(name)
+    return named
+
+
+def check_readmes(root, paths):
+    """Each folder of ours has a README whose tables name all of its sources,
+    x.cc by x.h, and nothing that is not there. Under tests/ a row names a folder."""
+    wrong, known = [], set(paths)
+    readmes = {os.path.dirname(p) for p in paths if os.path.basename(p) == "README.md"}
+    named = {folder: named_in(read(root, os.path.join(folder, "README.md"))) for folder in readmes}
+    for folder in sorted(readmes):
+        if folder.split("/")[0] not in OURS:
+            continue
+        for name in sorted(named[folder]):
+            path = os.path.normpath(os.path.join(folder, name))
+            if name.endswith((*SOURCE, "/")) and "*" not in name and path not in known and not any(
+                    p.startswith(path + "/") for p in known):
+                wrong.append(f"{folder}/README.md names {name}, which is not there")
+    for path in paths:
+        if not path.endswith(SOURCE) or path.split("/")[0] not in OURS:
+            continue
+        home = os.path.dirname(path)
+        while home and home not in readmes:
+            home = os.path.dirname(home)
+        if not home:
+            wrong.append(f"{path} has no README.md in {path.split('/')[0]}/")
+            continue
+        inside = os.path.relpath(path, home)
+        stem = os.path.splitext(inside)[0]
+        covered = {inside, stem + ".h", stem + ".cc"} & named[home]
+        folders = {name for name in named[home] if name.endswith("/") and inside.startswith(name)}
+        if not covered and not (folders and home.startswith("tests")):
+            wrong.append(f"{home}/README.md does not name {inside}")
+    return wrong
+
+
+CHECKS = (check_includes, check_torch, check_pure, check_namespaces, check_readmes)

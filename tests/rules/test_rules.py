@@ -1,0 +1,80 @@
+"""The rules of the house hold in this tree, and the checks find what breaks them."""
+import os
+import subprocess
+
+import pytest
+
+import folder_rules as rules
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def files_of_this_tree():
+    """What is, or is about to be, in version control; without it, every source."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True,
+                            capture_output=True, check=False)
+    if listed.returncode == 0:
+        return [p for p in listed.stdout.splitlines() if os.path.exists(os.path.join(ROOT, p))]
+    return [os.path.relpath(os.path.join(base, name), ROOT)
+            for folder in rules.OURS for base, _, names in os.walk(os.path.join(ROOT, folder))
+            for name in names]
+
+
+@pytest.mark.parametrize("check", rules.CHECKS, ids=lambda check: check.__name__)
+def test_this_tree(check):
+    paths = files_of_this_tree()
+    assert len(paths) > 200
+    assert check(ROOT, paths) == []
+
+
+def tree(folder, files):
+    for path, text in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return str(folder), list(files)
+
+
+@pytest.mark.parametrize("path, text, check", [
+    ("gateway/a.cc", '#include "model-worker/x.h"', rules.check_includes),
+    ("gateway/a.cc", '#include "registry/state/x.h"', rules.check_includes),
+    ("model-worker/a.cc", '#include "gateway/x.h"', rules.check_includes),
+    ("base/a.cc", '#include "wire/x.h"', rules.check_includes),
+    ("net/a.cc", '#include "inference/grpc_service.pb.h"', rules.check_includes),
+    ("wire/a.cc", '#include "net/x.h"', rules.check_includes),
+    ("gateway/edge/a.h", "#include <torch/torch.h>", rules.check_torch),
+    ("model-worker/front/a.h", "#include <ATen/ATen.h>", rules.check_torch),
+    ("base/a.h", '#include "x/y.grpc.pb.h"', rules.check_torch),
+    ("gateway/route/a.cc", "#include <thread>", rules.check_pure),
+    ("gateway/forward/hedge_policy.cc", "auto t = absl::Now();", rules.check_pure),
+    ("registry/state/a.cc", "#include <grpcpp/grpcpp.h>", rules.check_pure),
+    ("gateway/balance/a.h", "std::chrono::steady_clock::now()", rules.check_pure),
+    ("registry/a.h", "namespace torchfleet {", rules.check_namespaces),
+    ("gateway/a.cc", "int x;", rules.check_readmes),
+])
+def test_what_breaks_a_rule_is_found(tmp_path, path, text, check):
+    found = check(*tree(tmp_path, {path: text}))
+    assert len(found) == 1 and found[0].startswith(path)
+
+
+def test_includes_beside_a_file_are_found(tmp_path):
+    files = tree(tmp_path, {"gateway/a.cc": '#include "b.h"', "gateway/b.h": ""})
+    assert len(rules.check_includes(*files)) == 1
+
+
+def test_what_is_allowed_is_let_through(tmp_path):
+    files = tree(tmp_path, {
+        "gateway/edge/a.h": '#include <thread>\n#include "base/x.h"\n#include "wire/x.h"\n'
+                            '#include "registry/client/x.h"\nnamespace torchfleet::gateway {',
+        "model-worker/execute/a.cc": "#include <torch/script.h>",
+        "gateway/route/p.cc": '#include <vector>\n#include "absl/time/time.h"'})
+    for check in rules.CHECKS[:4]:
+        assert check(*files) == []
+
+
+def test_readmes_that_are_not_true_are_found(tmp_path):
+    readme = "| file | what |\n|---|---|\n| `a.h` | x |\n| `b.{h,cc}` | y |\n| `gone.h` | z |\n"
+    files = tree(tmp_path, {"net/README.md": readme, "net/a.h": "", "net/a.cc": "", "net/b.h": "",
+                            "net/b.cc": "", "net/c/new.cc": ""})
+    assert rules.check_readmes(*files) == ["net/README.md names gone.h, which is not there",
+                                           "net/README.md does not name c/new.cc"]

@@ -1,0 +1,62 @@
+#include "cli/status/fleet_text.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace torchfleet::cli {
+namespace {
+
+std::vector<FleetRow> SomeRows() {
+  FleetFile file;
+  file.processes = {{"gateway", "127.0.0.1:2", "", 12, true},
+                    {"registry", "127.0.0.1:1", "", 11, false}};
+  torchfleet::registry::v1::WatchResponse snapshot;
+  auto* endpoint = snapshot.mutable_snapshot()->add_endpoints();
+  endpoint->mutable_worker()->set_worker_id("mnist-1-0");
+  endpoint->mutable_worker()->set_model("mnist");
+  endpoint->mutable_worker()->set_version("1");
+  endpoint->mutable_worker()->set_address("127.0.0.1:3");
+  endpoint->mutable_worker()->set_pid(13);
+  endpoint->set_state(torchfleet::registry::v1::WORKER_STATE_DRAINING);
+  endpoint->mutable_load()->set_queued(5);
+  endpoint->mutable_load()->set_running(1);
+  endpoint->mutable_load()->set_capacity(2);
+  return FleetRows(file, snapshot);
+}
+
+TEST_CASE("FleetText: a table whose columns stand under one another", "[cli][status]") {
+  CHECK(RowsAsTable(SomeRows(), false) ==
+        "ROLE      NAME       MODEL  VERSION  STATE     LOAD                   ADDRESS      PID\n"
+        "registry  registry                   DOWN                             127.0.0.1:1  11\n"
+        "gateway   gateway                    READY                            127.0.0.1:2  12\n"
+        "worker    mnist-1-0  mnist  1        DRAINING  1/2 running, 5 queued  127.0.0.1:3  13\n");
+}
+
+TEST_CASE("FleetText: colour changes no column", "[cli][status]") {
+  std::string text = RowsAsTable(SomeRows(), true);
+  CHECK(text.find("\033[31mDOWN") != std::string::npos);
+  std::string plain;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\033') {
+      i = text.find('m', i);
+    } else {
+      plain += text[i];
+    }
+  }
+  CHECK(plain == RowsAsTable(SomeRows(), false));
+}
+
+TEST_CASE("FleetText: JSON has every field", "[cli][status]") {
+  const auto processes = nlohmann::json::parse(RowsAsJson(SomeRows()))["processes"];
+  REQUIRE(processes.size() == 3);
+  CHECK(processes[0]["role"] == "registry");
+  CHECK(processes[0]["state"] == "DOWN");
+  CHECK_FALSE(processes[1].contains("load"));
+  CHECK(processes[2] == nlohmann::json::parse(R"({"role":"worker","name":"mnist-1-0",
+      "address":"127.0.0.1:3","model":"mnist","version":"1","state":"DRAINING","pid":13,
+      "load":{"queued":5,"running":1,"capacity":2}})"));
+}
+
+}  // namespace
+}  // namespace torchfleet::cli

@@ -1,0 +1,218 @@
+#include "cli/up/supervisor.h"
+
+#include <algorithm>
+#include <catch2/catch_test_macros.hpp>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace torchfleet::cli {
+namespace {
+
+using Kind = LaunchEvent::Kind;
+
+// A machine in which time passes only while the supervisor waits. What happens
+// is a script: each event comes when all before it have been taken.
+class FakeMachine : public Launcher, public Clock {
+ public:
+  absl::Status Launch(const ProcessSpec& process) override {
+    Note("launch " + process.name);
+    arguments[process.name] = process.arguments;
+    launched_at[process.name].push_back(now_);
+    if (const auto left = unlaunchable.find(process.name);
+        left != unlaunchable.end() && left->second-- > 0) {
+      return absl::NotFoundError("the binary is not there");
+    }
+    if (on_launch) on_launch(process.name);
+    return absl::OkStatus();
+  }
+  void Stop(const std::string& name) override {
+    Note("stop " + name);
+    if (!stubborn.contains(name)) Exits(name, "ended");
+  }
+  void Kill(const std::string& name) override {
+    Note("kill " + name);
+    Exits(name, "was killed");
+  }
+  std::optional<LaunchEvent> Wait(absl::Duration timeout) override {
+    if (!events_.empty()) {
+      const LaunchEvent event = events_.front();
+      events_.pop_front();
+      return event;
+    }
+    if (timeout == absl::InfiniteDuration()) {
+      if (on_idle) {
+        const auto act = on_idle;
+        act();
+        REQUIRE_FALSE(events_.empty());
+        return Wait(timeout);
+      }
+      FAIL("waits for ever");
+    }
+    now_ = now_ + timeout;
+    return std::nullopt;
+  }
+  Instant Now() const override { return now_; }
+
+  void Ready(const std::string& name, const std::string& address) {
+    events_.push_back({Kind::kReady, name, address, "", 1, ""});
+  }
+  void Exits(const std::string& name, const std::string& reason) {
+    events_.push_back({Kind::kExited, name, "", "", 0, reason});
+  }
+  void Interrupt() { events_.push_back({Kind::kInterrupted, "", "", "", 0, ""}); }
+  void Passes(absl::Duration duration) { now_ = now_ + duration; }
+  void Note(const std::string& line) { notes.push_back(line); }
+
+  std::vector<std::string> notes;
+  std::map<std::string, std::vector<std::string>> arguments;
+  std::map<std::string, std::vector<Instant>> launched_at;
+  std::map<std::string, int> unlaunchable;
+  std::map<std::string, bool> stubborn;
+  std::function<void(const std::string&)> on_launch;
+  std::function<void()> on_idle;
+
+ private:
+  Instant now_ = Instant::FromStart(absl::Seconds(100));
+  std::deque<LaunchEvent> events_;
+};
+
+const char kWorkerName[] = "worker m/1.0";
+
+// Everything comes up at once where it is launched.
+void ComesUp(FakeMachine& machine, const std::string& name) {
+  machine.Ready(name, name == "registry" ? "127.0.0.1:1" : name == "gateway" ? "127.0.0.1:2" : "w");
+}
+
+struct Told {
+  int up = 0;
+  std::vector<std::string> messages;
+};
+
+absl::Status RunFleet(FakeMachine& machine, Told& told) {
+  SupervisorOptions options;
+  options.repository = "models";
+  options.gateway_listen = "127.0.0.1:0";
+  Supervisor supervisor(options, {PlannedWorker{"m", 1, 0}}, machine, machine,
+                        {.on_up = [&](const auto&) { ++told.up; },
+                         .on_change = [](const auto&) {},
+                         .on_message = [&](const std::string& m) { told.messages.push_back(m); }});
+  return supervisor.Run();
+}
+
+size_t At(const std::vector<std::string>& lines, const std::string& line) {
+  return static_cast<size_t>(std::find(lines.begin(), lines.end(), line) - lines.begin());
+}
+
+bool Has(const std::vector<std::string>& arguments, const std::string& flag,
+         const std::string& value) {
+  const size_t at = At(arguments, flag);
+  return at + 1 < arguments.size() && arguments[at + 1] == value;
+}
+
+TEST_CASE("Supervisor: the registry first, the gateway drained first", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) { ComesUp(machine, name); };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  CHECK(machine.notes ==
+        std::vector<std::string>{"launch registry", "launch gateway",
+                                 std::string("launch ") + kWorkerName, "stop gateway",
+                                 std::string("stop ") + kWorkerName, "stop registry"});
+  CHECK(Has(machine.arguments["gateway"], "--registry", "127.0.0.1:1"));
+  CHECK(Has(machine.arguments[kWorkerName], "--registry", "127.0.0.1:1"));
+  CHECK(Has(machine.arguments[kWorkerName], "--worker-id", "m-1-0"));
+  CHECK(told.up == 1);
+  CHECK(told.messages.empty());
+}
+
+TEST_CASE("Supervisor: what ends is started again, each time later, where it was", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) {
+    ComesUp(machine, name);
+    if (name == "gateway" && machine.launched_at[name].size() < 4)
+      machine.Exits(name, "was killed");
+  };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  const auto& at = machine.launched_at["gateway"];
+  REQUIRE(at.size() == 4);
+  CHECK(at[1] - at[0] == absl::Milliseconds(100));
+  CHECK(at[2] - at[1] == absl::Milliseconds(200));
+  CHECK(at[3] - at[2] == absl::Milliseconds(400));
+  CHECK(Has(machine.arguments["gateway"], "--listen", "127.0.0.1:2"));
+  CHECK(told.up == 1);
+  CHECK(told.messages.front() == "gateway was killed; starting it again");
+  CHECK(told.messages.back() == "gateway is back");
+}
+
+TEST_CASE("Supervisor: a worker that never comes up does not keep the rest waiting", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) {
+    if (name != kWorkerName) return ComesUp(machine, name);
+    machine.Exits(name, "ended with 1");
+    if (machine.launched_at[name].size() == 5) machine.Interrupt();
+  };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  CHECK(told.up == 1);
+  // Said once, not at every try.
+  CHECK(told.messages == std::vector<std::string>{"worker m/1.0 ended with 1; starting it again"});
+}
+
+TEST_CASE("Supervisor: a gateway that cannot start ends it all", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) {
+    if (name == "gateway") return machine.Exits(name, "ended with 1");
+    ComesUp(machine, name);
+  };
+  Told told;
+  const absl::Status status = RunFleet(machine, told);
+  CHECK(absl::IsUnavailable(status));
+  CHECK(std::string(status.message()).find("the gateway did not start") != std::string::npos);
+  CHECK(At(machine.notes, "stop registry") < machine.notes.size());
+  CHECK(told.up == 0);
+}
+
+TEST_CASE("Supervisor: a binary that is not there is said and tried again", "[cli][up]") {
+  FakeMachine machine;
+  machine.unlaunchable[kWorkerName] = 2;
+  machine.on_launch = [&](const std::string& name) { ComesUp(machine, name); };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  CHECK(machine.launched_at[kWorkerName].size() == 3);
+  CHECK(told.messages.front() == "worker m/1.0: the binary is not there");
+}
+
+TEST_CASE("Supervisor: what does not drain in time is ended", "[cli][up]") {
+  FakeMachine machine;
+  machine.stubborn[kWorkerName] = true;
+  machine.on_launch = [&](const std::string& name) { ComesUp(machine, name); };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  const size_t killed = At(machine.notes, std::string("kill ") + kWorkerName);
+  REQUIRE(killed < machine.notes.size());
+  CHECK(killed < At(machine.notes, "stop registry"));
+  CHECK(told.messages == std::vector<std::string>{"a worker did not drain in 15s; ending it"});
+}
+
+TEST_CASE("Supervisor: what crashes while the fleet drains is not started again", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) { ComesUp(machine, name); };
+  machine.on_idle = [&] {
+    machine.Interrupt();
+    machine.Exits(kWorkerName, "crashed");
+  };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  CHECK(machine.launched_at[kWorkerName].size() == 1);
+}
+
+}  // namespace
+}  // namespace torchfleet::cli
