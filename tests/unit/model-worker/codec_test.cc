@@ -136,7 +136,7 @@ TEST_CASE("DecodeRequest: refuses values that the datatype cannot hold", "[worke
 TEST_CASE("DecodeRequest: FP16 and BF16 travel raw only", "[worker][codec]") {
   InferTensorContents contents;
   contents.add_fp32_contents(1);
-  CheckRefused(Typed("FP16", 1, contents), "inputs[x].contents", "another datatype");
+  CheckRefused(Typed("FP16", 1, contents), "inputs[x].contents", "raw_input_contents only");
   CheckRefused(Typed("BF16", 0, {}), "inputs[x].contents", "raw_input_contents only");
 }
 
