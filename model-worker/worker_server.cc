@@ -72,7 +72,12 @@ absl::Status WorkerServer::Load(const ModelLoader& loader) {
   service_.SetReady(true);
   server_->SetServing(true);
   server_->SetServing(inference::GRPCInferenceService::service_full_name(), true);
-  if (announcer_) announcer_->SetState(registry::v1::WORKER_STATE_READY);
+  if (announcer_) {
+    announcer_->SetState(registry::v1::WORKER_STATE_READY);
+    // Whoever waits for this worker wants to call it; without a registry it
+    // serves nevertheless.
+    announcer_->AwaitTold(registry::v1::WORKER_STATE_READY, absl::Seconds(2));
+  }
   LogInfo("worker is ready", {{"model", spec().name},
                               {"version", spec().version},
                               {"address", address()},

@@ -116,6 +116,12 @@ class Announcer::Loop {
     changed_.notify_all();
   }
 
+  bool AwaitTold(v1::WorkerState state, absl::Duration limit) {
+    std::unique_lock lock(mu_);
+    return changed_.wait_for(lock, absl::ToChronoNanoseconds(limit),
+                             [&] { return told_ == state; });
+  }
+
   void Stop() {
     {
       std::unique_lock lock(mu_);
@@ -159,10 +165,12 @@ class Announcer::Loop {
     std::unique_lock lock(mu_);
     LeaseStream stream(*stub_, mu_, changed_);
     stream_ = &stream;
-    request.mutable_register_()->set_state(state_);
+    const v1::WorkerState state = state_;
+    request.mutable_register_()->set_state(state);
     uint64_t seen_news = news_;
     const auto response = stream.Ask(lock, std::move(request));
     if (response && response->has_registered()) {
+      Told(state);
       LogInfo("announced at the registry", {{"epoch", response->registered().epoch()}});
       backoff.Reset();
       said = false;
@@ -193,9 +201,15 @@ class Announcer::Loop {
       *request.mutable_renew()->mutable_load() = load_();
       lock.lock();
       seen_news = news_;
-      request.mutable_renew()->set_state(state_);
-      stream.Ask(lock, std::move(request));
+      const v1::WorkerState state = state_;
+      request.mutable_renew()->set_state(state);
+      if (stream.Ask(lock, std::move(request))) Told(state);
     }
+  }
+
+  void Told(v1::WorkerState state) {
+    told_ = state;
+    changed_.notify_all();
   }
 
   const std::unique_ptr<v1::RegistryService::Stub> stub_;
@@ -205,6 +219,8 @@ class Announcer::Loop {
   std::condition_variable changed_;
   v1::WorkerState state_ ABSL_GUARDED_BY(mu_) = v1::WORKER_STATE_STARTING;
   uint64_t news_ ABSL_GUARDED_BY(mu_) = 0;
+  // What the registry has taken note of last.
+  v1::WorkerState told_ ABSL_GUARDED_BY(mu_) = v1::WORKER_STATE_UNSPECIFIED;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
   LeaseStream* stream_ ABSL_GUARDED_BY(mu_) = nullptr;
@@ -218,6 +234,9 @@ Announcer::Announcer(const std::string& registry_address, v1::Worker worker,
 Announcer::~Announcer() { Stop(); }
 void Announcer::Start(v1::WorkerState state) { loop_->Start(state); }
 void Announcer::SetState(v1::WorkerState state) { loop_->SetState(state); }
+bool Announcer::AwaitTold(v1::WorkerState state, absl::Duration limit) {
+  return loop_->AwaitTold(state, limit);
+}
 void Announcer::Stop() { loop_->Stop(); }
 
 }  // namespace torchfleet::registry

@@ -13,6 +13,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/time/time.h"
 #include "torchfleet/registry/v1/registry.pb.h"
 
 namespace torchfleet::registry {
@@ -24,6 +25,9 @@ class Announcer {
 
   void Start(v1::WorkerState state);
   void SetState(v1::WorkerState state);
+  // Waits until the registry has taken note of the state, for `limit` at most;
+  // whether it has.
+  bool AwaitTold(v1::WorkerState state, absl::Duration limit);
   void Stop();
 
  private:

@@ -110,7 +110,9 @@ def test_what_is_killed_comes_back(up, role):
 
 
 def test_no_call_fails_while_a_replica_is_idle(up):
-    with lib.Load(Address(up.of("gateway")["address"]), callers=2) as load:
+    gateway = Address(up.of("gateway")["address"])
+    lib.wait_model_ready(gateway, "echo")
+    with lib.Load(gateway, callers=2) as load:
         load.wait_answers(20)
         up.kill_and_await("worker")
         load.wait_answers(100)

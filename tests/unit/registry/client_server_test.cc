@@ -95,7 +95,9 @@ TEST_CASE("Announcer and Watcher: a worker is seen, changes its state at once, a
   Announcer worker(server->address(), AWorker("w"), NoLoad);
   worker.Start(v1::WORKER_STATE_STARTING);
   REQUIRE(seen.AwaitState("w", v1::WORKER_STATE_STARTING));
+  CHECK_FALSE(worker.AwaitTold(v1::WORKER_STATE_READY, absl::ZeroDuration()));
   worker.SetState(v1::WORKER_STATE_READY);
+  CHECK(worker.AwaitTold(v1::WORKER_STATE_READY, absl::Seconds(20)));
   REQUIRE(seen.AwaitState("w", v1::WORKER_STATE_READY));
   worker.SetState(v1::WORKER_STATE_DRAINING);
   REQUIRE(seen.AwaitState("w", v1::WORKER_STATE_DRAINING));
