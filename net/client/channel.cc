@@ -1,0 +1,199 @@
+#include "net/client/channel.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "net/socket/socket_stream.h"
+
+namespace torchfleet::net {
+namespace {
+
+constexpr absl::Duration kFirstPause = absl::Milliseconds(50), kLongestPause = absl::Seconds(2);
+
+GrpcStatus BrokenOff(CloseCode code) {
+  switch (code) {
+    case CloseCode::kNeverSent:
+      return {absl::StatusCode::kUnavailable, "the server could not be reached"};
+    case CloseCode::kRefusedStream:
+      return {absl::StatusCode::kUnavailable, "the server takes no more calls"};
+    case CloseCode::kConnectionLost:
+      return {absl::StatusCode::kUnavailable, "the connection to the server broke"};
+    case CloseCode::kCancel:
+      return {absl::StatusCode::kCancelled, "the server cancelled the call"};
+    case CloseCode::kEnhanceYourCalm:
+      return {absl::StatusCode::kResourceExhausted, "the server was asked too much"};
+    default:
+      return {absl::StatusCode::kInternal, "the server broke the call off"};
+  }
+}
+
+const Headers& None() {
+  static const Headers none;
+  return none;
+}
+
+}  // namespace
+
+GrpcClientCall::GrpcClientCall(Channel& channel)
+    : channel_(channel), reader_(channel.options_.message_bytes), timer_(channel.loop_, [this] {
+        Give({absl::StatusCode::kDeadlineExceeded, "the deadline passed"});
+      }) {}
+
+// It ends so, whatever the server does.
+void GrpcClientCall::Give(GrpcStatus status) {
+  if (has_status_) return;
+  status_ = std::move(status);
+  has_status_ = true;
+  if (stream_) stream_->Reset(CloseCode::kCancel);
+}
+
+void GrpcClientCall::Cancel() { Give({absl::StatusCode::kCancelled, "the call was cancelled"}); }
+
+void GrpcClientCall::Send(std::string_view message) {
+  if (!stream_) return;
+  char prefix[kGrpcPrefixSize];
+  WriteGrpcPrefix(message.size(), prefix);
+  stream_->SendCopy({prefix, sizeof prefix}, /*end=*/false);
+  stream_->SendCopy(message, /*end=*/false);
+}
+
+void GrpcClientCall::Send(Slice message) {
+  if (!stream_) return;
+  char prefix[kGrpcPrefixSize];
+  WriteGrpcPrefix(message.size(), prefix);
+  stream_->SendCopy({prefix, sizeof prefix}, /*end=*/false);
+  stream_->Send(std::move(message), /*end=*/false);
+}
+
+void GrpcClientCall::HalfClose() {
+  if (stream_) stream_->Send(Slice(), /*end=*/true);
+}
+
+const Headers& GrpcClientCall::metadata() const { return stream_ ? stream_->headers() : None(); }
+
+const Headers& GrpcClientCall::trailers() const {
+  if (!stream_) return None();
+  return trailers_only_ ? stream_->headers() : stream_->trailers();
+}
+
+void GrpcClientCall::OnHeaders(Stream& stream, bool end) {
+  if (has_status_) return;
+  if (end) {
+    trailers_only_ = true;
+    return OnEnd(stream);
+  }
+  if (stream.headers().ValueOr(":status", "") != "200") {
+    return Give(ReadGrpcStatus(stream.headers(), stream.headers().ValueOr(":status", "")));
+  }
+  handler_->OnMetadata(*this);
+}
+
+void GrpcClientCall::OnBody(Stream& stream, const Slice& bytes) {
+  stream.Consumed(bytes.size());
+  if (has_status_) return;
+  const absl::Status status = reader_.Take(bytes.bytes(), [this](std::string_view message) {
+    if (!has_status_) handler_->OnMessage(*this, message);
+  });
+  if (!status.ok()) Give({status.code(), std::string(status.message())});
+}
+
+void GrpcClientCall::OnEnd(Stream& stream) {
+  if (has_status_) return;
+  status_ = ReadGrpcStatus(trailers(), stream.headers().ValueOr(":status", ""));
+  answered_ = trailers().Find("grpc-status").has_value();
+  has_status_ = true;
+}
+
+void GrpcClientCall::OnClosed(Stream&, CloseCode code) { End(code); }
+
+void GrpcClientCall::End(CloseCode code) {
+  timer_.Stop();
+  const GrpcOutcome outcome = {
+      .status = has_status_ ? std::move(status_) : BrokenOff(code),
+      .never_processed =
+          !has_status_ && (code == CloseCode::kNeverSent || code == CloseCode::kRefusedStream),
+      .answered = answered_};
+  std::exchange(handler_, nullptr)->OnDone(*this, outcome);
+  stream_ = nullptr;
+  channel_.free_.push_back(this);
+}
+
+Channel::Channel(Loop& loop, Address address, Options options)
+    : loop_(loop), address_(std::move(address)), options_(options), tell_unsent_(loop, [this] {
+        for (GrpcClientCall* call : std::exchange(unsent_, {})) call->End(CloseCode::kNeverSent);
+      }) {}
+
+Channel::~Channel() {
+  for (GrpcClientCall* call : std::exchange(unsent_, {})) call->End(CloseCode::kNeverSent);
+  connections_.clear();
+}
+
+GrpcClientCall& Channel::Call(std::string_view method, const Headers* metadata,
+                              absl::Duration timeout, GrpcClientHandler& handler) {
+  if (free_.empty()) {
+    all_.push_back(std::make_unique<GrpcClientCall>(*this));
+    free_.push_back(all_.back().get());
+  }
+  GrpcClientCall& call = *free_.back();
+  free_.pop_back();
+  call.handler_ = &handler;
+  call.reader_.Clear();
+  call.has_status_ = call.answered_ = call.trailers_only_ = false;
+  call.timer_.Start(timeout);
+
+  headers_.Clear();
+  headers_.Add(":method", "POST");
+  headers_.Add(":scheme", "http");
+  headers_.Add(":path", method);
+  headers_.Add(":authority", address_.family() == AF_UNIX ? "localhost" : address_.text);
+  headers_.Add("te", "trailers");
+  headers_.Add("content-type", "application/grpc");
+  if (timeout != absl::InfiniteDuration()) {
+    headers_.Add("grpc-timeout", FormatGrpcTimeout(timeout));
+  }
+  for (size_t i = 0; metadata && i < metadata->size(); ++i) {
+    headers_.Add((*metadata)[i].name, (*metadata)[i].value);
+  }
+  if (Http2Connection* const connection = Choose()) {
+    call.stream_ = connection->Open(headers_, /*end=*/false, call);
+  } else {
+    call.stream_ = nullptr;
+    unsent_.push_back(&call);
+    tell_unsent_.Start(absl::ZeroDuration());
+  }
+  return call;
+}
+
+// The connection with the fewest streams; another one while there may be more.
+Http2Connection* Channel::Choose() {
+  Http2Connection* best = nullptr;
+  for (const auto& connection : connections_) {
+    if (!connection->accepts_streams()) continue;
+    if (!best || connection->streams() < best->streams()) best = connection.get();
+  }
+  if (best && best->streams() == 0) return best;
+  if (static_cast<int>(connections_.size()) >= options_.connections || loop_.now() < next_try_) {
+    return best;
+  }
+  auto stream = SocketStream::Connect(address_);
+  if (!stream.ok()) return best;
+  connections_.push_back(std::make_unique<Http2Connection>(
+      Http2Connection::Role::kClient, loop_, *std::move(stream), options_.http2,
+      static_cast<Http2Connection::Owner&>(*this)));
+  return connections_.back().get();
+}
+
+void Channel::OnConnectionClosed(Http2Connection& connection) {
+  if (connection.heard()) {
+    pause_ = absl::ZeroDuration();
+  } else {
+    pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);
+    next_try_ = loop_.now() + pause_ * std::uniform_real_distribution<>(0.5, 1.0)(random_);
+  }
+  const auto found = std::find_if(connections_.begin(), connections_.end(),
+                                  [&](const auto& c) { return c.get() == &connection; });
+  loop_.DeleteLater(std::move(*found));
+  connections_.erase(found);
+}
+
+}  // namespace torchfleet::net

@@ -1,0 +1,127 @@
+#pragma once
+// gRPC calls to one address, over a few connections that are made when they are
+// needed.
+//
+//   Call ─► SendMessage … ─► HalfClose        OnMessage … ─► OnDone, once, always
+//
+// A connection that cannot be made, or breaks, fails its calls; the next call
+// makes another, after a pause that grows from 50 ms to 2 s while making one
+// fails. Only on its loop's thread; destroyed after its calls are done, or ends
+// them.
+
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/grpc/message_reader.h"
+#include "net/grpc/status.h"
+#include "net/http2/connection.h"
+#include "net/loop/loop.h"
+#include "net/socket/address.h"
+
+namespace torchfleet::net {
+
+class GrpcClientCall;
+
+// How a call ended.
+struct GrpcOutcome {
+  GrpcStatus status;
+  // The server has not seen it for sure: it may be sent elsewhere whatever it
+  // asks for.
+  bool never_processed = false;
+  // The status is the server's own, and not this side's word for what happened.
+  bool answered = false;
+};
+
+class GrpcClientHandler {
+ public:
+  // The answer has begun; its metadata is in call.metadata(). Optional.
+  virtual void OnMetadata(GrpcClientCall&) {}
+  virtual void OnMessage(GrpcClientCall& call, std::string_view message) = 0;
+  // The last call. Trailing metadata is in call.trailers(); the call is gone
+  // after this.
+  virtual void OnDone(GrpcClientCall& call, const GrpcOutcome& outcome) = 0;
+
+ protected:
+  ~GrpcClientHandler() = default;
+};
+
+class Channel;
+
+class GrpcClientCall final : private StreamHandler {
+ public:
+  explicit GrpcClientCall(Channel& channel);
+
+  void Send(std::string_view message);
+  void Send(Slice message);
+  void HalfClose();
+  // OnDone with CANCELLED follows, from the loop.
+  void Cancel();
+
+  const Headers& metadata() const;
+  const Headers& trailers() const;
+
+ private:
+  friend class Channel;
+
+  void OnHeaders(Stream& stream, bool end) override;
+  void OnBody(Stream& stream, const Slice& bytes) override;
+  void OnEnd(Stream& stream) override;
+  void OnSent(Stream&, size_t) override {}
+  void OnClosed(Stream& stream, CloseCode code) override;
+  void Give(GrpcStatus status);
+  void End(CloseCode code);
+
+  Channel& channel_;
+  GrpcClientHandler* handler_ = nullptr;
+  Stream* stream_ = nullptr;
+  MessageReader reader_;
+  Timer timer_;
+  GrpcStatus status_;
+  bool has_status_ = false;  // status_ is how it ends, whatever comes
+  bool answered_ = false;
+  bool trailers_only_ = false;
+};
+
+class Channel final : private Http2Connection::Owner {
+ public:
+  struct Options {
+    int connections = 1;
+    size_t message_bytes = 64 << 20;
+    Http2Options http2;
+  };
+
+  Channel(Loop& loop, Address address, Options options);
+  ~Channel();
+
+  // Begins a call of "/package.Service/Method". `metadata` may be null; an
+  // infinite timeout is none.
+  GrpcClientCall& Call(std::string_view method, const Headers* metadata, absl::Duration timeout,
+                       GrpcClientHandler& handler);
+
+ private:
+  friend class GrpcClientCall;
+
+  StreamHandler* OnStream(Stream&) override { return nullptr; }
+  void OnConnectionClosed(Http2Connection& connection) override;
+  Http2Connection* Choose();
+
+  Loop& loop_;
+  const Address address_;
+  const Options options_;
+  std::vector<std::unique_ptr<Http2Connection>> connections_;
+  absl::Duration pause_ = absl::ZeroDuration();
+  Instant next_try_;
+  std::minstd_rand random_{std::random_device{}()};
+  Headers headers_;
+  std::vector<std::unique_ptr<GrpcClientCall>> all_;
+  std::vector<GrpcClientCall*> free_;
+  // Calls that found no connection, and the timer that tells them.
+  std::vector<GrpcClientCall*> unsent_;
+  Timer tell_unsent_;
+};
+
+}  // namespace torchfleet::net

@@ -1,0 +1,518 @@
+#include "net/http2/connection.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "net/http2/http2_stream.h"
+#include "net/http2/session_memory.h"
+
+namespace torchfleet::net {
+namespace {
+
+// Given to writev at once.
+constexpr int kMostParts = 64;
+constexpr size_t kFrameHead = 9;
+// For what is on its way when a server says that it will take no more.
+constexpr absl::Duration kNoticeTime = absl::Milliseconds(100);
+
+Http2Connection& Self(void* self) { return *static_cast<Http2Connection*>(self); }
+
+CloseCode ToCloseCode(uint32_t code) {
+  return code <= 13 ? static_cast<CloseCode>(code) : CloseCode::kInternalError;
+}
+
+}  // namespace
+
+nghttp2_session_callbacks* Http2Connection::Callbacks() {
+  static nghttp2_session_callbacks* const callbacks = [] {
+    nghttp2_session_callbacks* made;
+    nghttp2_session_callbacks_new(&made);
+    nghttp2_session_callbacks_set_on_begin_headers_callback(made, &OnBeginHeaders);
+    nghttp2_session_callbacks_set_on_header_callback(made, &OnHeader);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(made, &OnFrame);
+    nghttp2_session_callbacks_set_on_begin_frame_callback(made, &OnBeginFrame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, &OnData);
+    nghttp2_session_callbacks_set_on_frame_send_callback(made, &OnFrameSent);
+    nghttp2_session_callbacks_set_on_frame_not_send_callback(made, &OnFrameNotSent);
+    nghttp2_session_callbacks_set_on_stream_close_callback(made, &OnStreamClose);
+    nghttp2_session_callbacks_set_send_data_callback(made, &SendBody);
+    return made;
+  }();
+  return callbacks;
+}
+
+Http2Connection::Http2Connection(Role role, Loop& loop, std::unique_ptr<ByteStream> bytes,
+                                 const Http2Options& options, Owner& owner)
+    : role_(role),
+      loop_(loop),
+      bytes_(std::move(bytes)),
+      options_(options),
+      owner_(owner),
+      resets_(options.limits.resets),
+      pings_(options.limits.pings),
+      heard_(loop.now()),
+      busy_(loop.now()),
+      headers_since_(role == Role::kServer ? loop.now() : Instant()),
+      times_(loop, [this] { CheckTimes(); }),
+      goodbye_timer_(loop, [this] { SayGoodbye(); }) {
+  MakeSession();
+  // A client's connection is being made: writable is the first it hears.
+  waits_to_write_ = role_ == Role::kClient;
+  loop_.Watch(bytes_->fd(), Events(), this);
+  times_.Start(UntilNextCheck());
+  Flush();
+}
+
+Http2Connection::~Http2Connection() {
+  Close();
+  loop_.ForgetTurnEnd(this);
+  nghttp2_session_del(session_);
+}
+
+void Http2Connection::MakeSession() {
+  nghttp2_option* option;
+  nghttp2_option_new(&option);
+  nghttp2_option_set_no_auto_window_update(option, 1);
+  nghttp2_option_set_no_closed_streams(option, 1);
+  nghttp2_option_set_peer_max_concurrent_streams(option, 100);
+  if (role_ == Role::kServer) {
+    nghttp2_session_server_new3(&session_, Callbacks(), this, option, SessionMemory());
+  } else {
+    nghttp2_session_client_new3(&session_, Callbacks(), this, option, SessionMemory());
+  }
+  nghttp2_option_del(option);
+  const Http2Limits& limits = options_.limits;
+  const nghttp2_settings_entry settings[] = {
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.stream_window},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<uint32_t>(limits.header_bytes)},
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams},
+      {NGHTTP2_SETTINGS_ENABLE_PUSH, 0}};
+  // ENABLE_PUSH is a client's to say.
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, role_ == Role::kClient ? 4 : 3);
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
+                                        static_cast<int32_t>(limits.connection_window));
+}
+
+Stream* Http2Connection::Open(const Headers& headers, bool end, StreamHandler& handler) {
+  Http2Stream* const stream = NewStream();
+  stream->handler_ = &handler;
+  nghttp2_data_provider provider{.source = {.ptr = stream}, .read_callback = &ReadBody};
+  stream->sent_headers_ = true;
+  stream->body_ends_ = end;
+  const int32_t id = state_ == State::kOpen
+                         ? nghttp2_submit_request(session_, nullptr, Fields(headers),
+                                                  headers.size(), end ? nullptr : &provider, stream)
+                         : -1;
+  if (id > 0) {
+    stream->id_ = id;
+  } else {
+    never_sent_.push_back(stream);
+  }
+  stream->heard_ = busy_ = loop_.now();
+  Flush();
+  return stream;
+}
+
+size_t Http2Connection::room() const {
+  const size_t most =
+      nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+  return open_.size() >= most ? 0 : most - open_.size();
+}
+
+void Http2Connection::Drain() {
+  if (state_ != State::kOpen) return;
+  state_ = State::kDraining;
+  if (role_ == Role::kServer) {
+    // First a notice that takes no stream back; what the peer had sent before
+    // it read that is still served (RFC 9113, section 6.8).
+    nghttp2_submit_shutdown_notice(session_);
+    goodbye_timer_.Start(kNoticeTime);
+  }
+  Flush();
+}
+
+void Http2Connection::SayGoodbye() {
+  goodbye_ = true;
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
+                        nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
+                        nullptr, 0);
+  Flush();
+}
+
+void Http2Connection::Close() {
+  if (state_ == State::kClosed) return;
+  state_ = State::kClosed;
+  times_.Stop();
+  goodbye_timer_.Stop();
+  loop_.Unwatch(bytes_->fd(), this);
+  for (Http2Stream* stream : std::exchange(never_sent_, {})) {
+    CloseStream(*stream, CloseCode::kNeverSent);
+  }
+  const CloseCode lost =
+      role_ == Role::kServer || wrote_ ? CloseCode::kConnectionLost : CloseCode::kNeverSent;
+  while (!open_.empty()) CloseStream(*open_.back(), lost);
+  outgoing_.Clear();
+  Flush();  // where the owner is told
+}
+
+void Http2Connection::OnEvents(uint32_t events) {
+  if (state_ == State::kClosed) return;
+  if (events & EPOLLOUT) Flush();
+  if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) ReadSocket();
+}
+
+void Http2Connection::ReadSocket() {
+  const BlockPool::Room room = loop_.blocks().ReadRoom();
+  const ssize_t count = bytes_->Read(room.at, room.size);
+  if (count == ByteStream::kWait) return;
+  if (count <= 0) return Close();
+  loop_.blocks().Filled(static_cast<size_t>(count));
+  heard_ = loop_.now();
+  heard_anything_ = true;
+  pinged_ = Instant();
+  Receive(room.block, {room.at, static_cast<size_t>(count)});
+}
+
+void Http2Connection::Receive(Block* block, std::string_view bytes) {
+  receiving_block_ = block;
+  const ssize_t taken = nghttp2_session_mem_recv(
+      session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  if (state_ == State::kClosed) return;
+  // For most errors the session has a GOAWAY of its own ready.
+  if (taken < 0) nghttp2_session_terminate_session(session_, NGHTTP2_PROTOCOL_ERROR);
+  Flush();
+}
+
+// Too much of what costs us and does nothing: not a peer to go on with.
+void Http2Connection::Punish() {
+  nghttp2_session_terminate_session(session_, NGHTTP2_ENHANCE_YOUR_CALM);
+  Flush();
+}
+
+void Http2Connection::OnTurnEnd() {
+  if (state_ != State::kClosed) {
+    for (Http2Stream* stream : std::exchange(never_sent_, {})) {
+      CloseStream(*stream, CloseCode::kNeverSent);
+    }
+    if (!WriteSocket()) Close();
+  }
+  if (state_ != State::kClosed && Finished()) Close();
+  if (state_ == State::kClosed && !std::exchange(told_, true)) owner_.OnConnectionClosed(*this);
+}
+
+// Nothing is left to do on it.
+bool Http2Connection::Finished() const {
+  if (!outgoing_.empty()) return false;
+  if (!nghttp2_session_want_read(session_) && !nghttp2_session_want_write(session_)) return true;
+  return state_ == State::kDraining && open_.empty() && (role_ == Role::kClient || goodbye_);
+}
+
+uint32_t Http2Connection::Events() const {
+  return waits_to_write_ ? uint32_t{EPOLLIN} | uint32_t{EPOLLOUT} : uint32_t{EPOLLIN};
+}
+
+// False when the connection is broken.
+bool Http2Connection::WriteSocket() {
+  while (true) {
+    if (!FillOutgoing()) return false;
+    if (outgoing_.empty()) break;
+    iovec parts[kMostParts];
+    const int count = outgoing_.Describe(parts, kMostParts);
+    const ssize_t written = bytes_->Write(parts, count);
+    if (written == ByteStream::kBroken) return false;
+    if (written == ByteStream::kWait) break;
+    wrote_ = true;
+    size_t described = 0;
+    for (int i = 0; i < count; ++i) described += parts[i].iov_len;
+    outgoing_.Drop(static_cast<size_t>(written));
+    if (static_cast<size_t>(written) < described) break;
+  }
+  const bool wait = !outgoing_.empty();
+  if (wait != waits_to_write_) {
+    waits_to_write_ = wait;
+    loop_.ChangeEvents(bytes_->fd(), Events(), this);
+  }
+  return true;
+}
+
+bool Http2Connection::FillOutgoing() {
+  while (outgoing_.size() < options_.limits.outgoing_bytes) {
+    const uint8_t* bytes;
+    const size_t before = outgoing_.size();
+    const ssize_t count = nghttp2_session_mem_send(session_, &bytes);
+    if (count < 0) return false;
+    if (count > 0) {
+      outgoing_.AppendCopy({reinterpret_cast<const char*>(bytes), static_cast<size_t>(count)},
+                           loop_.blocks());
+    } else if (outgoing_.size() == before) {  // SendBody puts frames there by itself
+      return true;
+    }
+  }
+  return true;
+}
+
+// nghttp2's callbacks. What a stream's handler does in them is only noted in
+// the session; the turn's end sends it.
+
+int Http2Connection::OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd* head, void* self) {
+  Http2Connection& connection = Self(self);
+  // An empty frame of a body moves nothing and costs as much as a full one.
+  const bool empty_data = head->type == NGHTTP2_DATA && head->length == 0 &&
+                          (head->flags & NGHTTP2_FLAG_END_STREAM) == 0;
+  if (empty_data && !connection.pings_.Take(connection.loop_.now())) connection.Punish();
+  if (head->type == NGHTTP2_HEADERS) connection.headers_since_ = connection.loop_.now();
+  return 0;
+}
+
+int Http2Connection::OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame,
+                                    void* self) {
+  if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+  Http2Connection& connection = Self(self);
+  Http2Stream* const stream = connection.NewStream();
+  stream->id_ = frame->hd.stream_id;
+  stream->heard_ = connection.busy_ = connection.loop_.now();
+  nghttp2_session_set_stream_user_data(session, stream->id_, stream);
+  return 0;
+}
+
+int Http2Connection::OnHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name,
+                              size_t name_size, const uint8_t* value, size_t value_size, uint8_t,
+                              void* self) {
+  Http2Connection& connection = Self(self);
+  Http2Stream* const stream = connection.Find(frame->hd.stream_id);
+  if (stream == nullptr) return 0;
+  stream->header_bytes_ += name_size + value_size + 32;
+  if (stream->header_bytes_ > connection.options_.limits.header_bytes) {
+    stream->too_large_ = true;
+    return 0;
+  }
+  Headers& headers = stream->headers_whole_ ? stream->trailers_ : stream->headers_;
+  headers.Add({reinterpret_cast<const char*>(name), name_size},
+              {reinterpret_cast<const char*>(value), value_size});
+  return 0;
+}
+
+int Http2Connection::OnFrame(nghttp2_session* session, const nghttp2_frame* frame, void* self) {
+  Http2Connection& connection = Self(self);
+  const Instant now = connection.loop_.now();
+  switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_DATA:
+      break;
+    case NGHTTP2_RST_STREAM:
+      if (!connection.resets_.Take(now)) connection.Punish();
+      return 0;
+    case NGHTTP2_PING:
+    case NGHTTP2_SETTINGS:
+      if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0 && !connection.pings_.Take(now)) {
+        connection.Punish();
+      }
+      // A peer that has introduced itself may stay without asking for anything.
+      connection.headers_since_ = Instant();
+      return 0;
+    case NGHTTP2_GOAWAY:
+      if (connection.state_ == State::kOpen) connection.state_ = State::kDraining;
+      connection.Flush();
+      return 0;
+    default:
+      return 0;
+  }
+  auto* const stream =
+      static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session, frame->hd.stream_id));
+  if (stream == nullptr) return 0;
+  stream->heard_ = now;
+  if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) stream->peer_ended_ = true;
+  if (frame->hd.type == NGHTTP2_HEADERS) {
+    connection.HeadersAreWhole(*stream, *frame);
+  } else if (stream->peer_ended_ && stream->handler_) {
+    stream->handler_->OnEnd(*stream);
+  }
+  return 0;
+}
+
+void Http2Connection::HeadersAreWhole(Http2Stream& stream, const nghttp2_frame& frame) {
+  headers_since_ = Instant();
+  if (stream.headers_whole_) {  // trailers
+    if (stream.peer_ended_ && stream.handler_) stream.handler_->OnEnd(stream);
+    return;
+  }
+  if (role_ == Role::kClient && stream.headers_.ValueOr(":status", "").substr(0, 1) == "1") {
+    stream.headers_.Clear();  // informational: the answer is still to come
+    return;
+  }
+  stream.headers_whole_ = true;
+  stream.header_bytes_ = 0;
+  if (stream.too_large_) {
+    if (role_ == Role::kClient) return stream.Reset(CloseCode::kEnhanceYourCalm);
+    Headers answer;
+    answer.Add(":status", "431");
+    stream.SendHeaders(answer, /*end=*/true);
+    return;
+  }
+  if (frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
+    stream.handler_ = owner_.OnStream(stream);
+    if (!stream.handler_) return stream.Reset(CloseCode::kRefusedStream);
+  }
+  if (stream.handler_) stream.handler_->OnHeaders(stream, stream.peer_ended_);
+}
+
+int Http2Connection::OnData(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* data,
+                            size_t size, void* self) {
+  Http2Connection& connection = Self(self);
+  Http2Stream* const stream = connection.Find(id);
+  if (stream == nullptr || stream->handler_ == nullptr) {
+    nghttp2_session_consume(session, id, size);
+    return 0;
+  }
+  stream->heard_ = connection.loop_.now();
+  stream->unconsumed_ += size;
+  const Slice bytes(connection.receiving_block_, {reinterpret_cast<const char*>(data), size});
+  stream->handler_->OnBody(*stream, bytes);
+  return 0;
+}
+
+// A request that could not go any more: the peer takes no further ones.
+int Http2Connection::OnFrameNotSent(nghttp2_session*, const nghttp2_frame* frame, int, void* self) {
+  Http2Connection& connection = Self(self);
+  if (connection.role_ != Role::kClient || frame->hd.type != NGHTTP2_HEADERS) return 0;
+  const auto found =
+      std::find_if(connection.open_.begin(), connection.open_.end(),
+                   [&](const Http2Stream* s) { return s->id_ == frame->hd.stream_id; });
+  if (found != connection.open_.end()) connection.CloseStream(**found, CloseCode::kNeverSent);
+  return 0;
+}
+
+int Http2Connection::OnFrameSent(nghttp2_session* session, const nghttp2_frame* frame, void* self) {
+  const bool ends = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
+                    (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+  if (!ends) return 0;
+  Http2Connection& connection = Self(self);
+  Http2Stream* const stream = connection.Find(frame->hd.stream_id);
+  if (stream == nullptr) return 0;
+  stream->we_ended_ = true;
+  // The answer is whole and the request is not: the rest of it is not needed
+  // (RFC 9113, section 8.1).
+  if (connection.role_ == Role::kServer && !stream->peer_ended_) {
+    nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream->id_, NGHTTP2_NO_ERROR);
+  }
+  return 0;
+}
+
+int Http2Connection::OnStreamClose(nghttp2_session*, int32_t id, uint32_t code, void* self) {
+  Http2Connection& connection = Self(self);
+  if (Http2Stream* const stream = connection.Find(id)) {
+    connection.CloseStream(*stream, ToCloseCode(code));
+  }
+  return 0;
+}
+
+ssize_t Http2Connection::ReadBody(nghttp2_session* session, int32_t id, uint8_t*, size_t size,
+                                  uint32_t* flags, nghttp2_data_source* source, void*) {
+  auto& stream = *static_cast<Http2Stream*>(source->ptr);
+  const size_t count = std::min(size, stream.body_.size());
+  if (count == 0 && !stream.body_ends_) {
+    stream.deferred_ = true;
+    return NGHTTP2_ERR_DEFERRED;
+  }
+  *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+  if (count == stream.body_.size() && stream.body_ends_) {
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (stream.has_end_trailers_) {
+      *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      nghttp2_submit_trailer(session, id, stream.connection_.Fields(stream.end_trailers_),
+                             stream.end_trailers_.size());
+    }
+  }
+  return static_cast<ssize_t>(count);
+}
+
+int Http2Connection::SendBody(nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t size,
+                              nghttp2_data_source* source, void* self) {
+  Http2Connection& connection = Self(self);
+  auto& stream = *static_cast<Http2Stream*>(source->ptr);
+  BlockPool& blocks = connection.loop_.blocks();
+  connection.outgoing_.AppendCopy({reinterpret_cast<const char*>(head), kFrameHead}, blocks);
+  stream.body_.MoveTo(connection.outgoing_, size, blocks);
+  if (size > 0 && stream.handler_) stream.handler_->OnSent(stream, size);
+  return 0;
+}
+
+Http2Stream* Http2Connection::NewStream() {
+  if (free_.empty()) {
+    all_.push_back(std::make_unique<Http2Stream>(*this));
+    free_.push_back(all_.back().get());
+  }
+  Http2Stream* const stream = free_.back();
+  free_.pop_back();
+  stream->Clear();
+  stream->place_ = open_.size();
+  open_.push_back(stream);
+  return stream;
+}
+
+void Http2Connection::CloseStream(Http2Stream& stream, CloseCode code) {
+  StreamHandler* const handler = std::exchange(stream.handler_, nullptr);
+  if (handler) handler->OnClosed(stream, code);
+  if (stream.id_ != 0 && stream.unconsumed_ > 0) {
+    nghttp2_session_consume_connection(session_, stream.unconsumed_);
+  }
+  if (stream.id_ != 0) nghttp2_session_set_stream_user_data(session_, stream.id_, nullptr);
+  stream.Clear();
+  open_[stream.place_] = open_.back();
+  open_[stream.place_]->place_ = stream.place_;
+  open_.pop_back();
+  free_.push_back(&stream);
+  busy_ = loop_.now();
+  Flush();
+}
+
+Http2Stream* Http2Connection::Find(int32_t id) {
+  return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session_, id));
+}
+
+// For a call of nghttp2, which copies them.
+const nghttp2_nv* Http2Connection::Fields(const Headers& headers) {
+  fields_.clear();
+  for (const auto [name, value] : headers) {
+    fields_.push_back({reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
+                       reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(),
+                       value.size(), NGHTTP2_NV_FLAG_NONE});
+  }
+  return fields_.data();
+}
+
+// Times are looked at now and then, not timed one by one: a stream or a header
+// block may have a little longer than it says.
+absl::Duration Http2Connection::UntilNextCheck() const {
+  const Http2Times& times = options_.times;
+  absl::Duration shortest = std::min(times.idle, times.ping_after);
+  if (pinged_ != Instant()) shortest = std::min(shortest, times.ping_answer);
+  if (role_ == Role::kServer) shortest = std::min({shortest, times.headers, times.body});
+  return std::max(shortest / 4, absl::Milliseconds(10));
+}
+
+void Http2Connection::CheckTimes() {
+  const Http2Times& times = options_.times;
+  const Instant now = loop_.now();
+  if (pinged_ != Instant() && now - pinged_ >= times.ping_answer) return Close();
+  if (pinged_ == Instant() && now - heard_ >= times.ping_after) {
+    nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr);
+    pinged_ = now;
+    Flush();
+  }
+  if (role_ == Role::kServer) {
+    if (headers_since_ != Instant() && now - headers_since_ >= times.headers) return Close();
+    for (Http2Stream* stream : open_) {
+      const bool waits = !stream->peer_ended_ && stream->unconsumed_ == 0;
+      if (waits && now - stream->heard_ >= times.body) stream->Reset(CloseCode::kCancel);
+    }
+  }
+  if (open_.empty() && state_ == State::kOpen && now - busy_ >= times.idle) {
+    nghttp2_session_terminate_session(session_, NGHTTP2_NO_ERROR);
+    Flush();
+  }
+  times_.Start(UntilNextCheck());
+}
+
+}  // namespace torchfleet::net

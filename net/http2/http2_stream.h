@@ -1,0 +1,51 @@
+#pragma once
+// One stream of an Http2Connection. For the connection itself; others see Stream.
+
+#include <nghttp2/nghttp2.h>
+
+#include "net/buffer/slice_queue.h"
+#include "net/http/stream.h"
+#include "net/http2/connection.h"
+
+namespace torchfleet::net {
+
+class Http2Stream final : public Stream {
+ public:
+  explicit Http2Stream(Http2Connection& connection) : connection_(connection) {}
+
+  void SendHeaders(const Headers& headers, bool end) override;
+  void Send(Slice body, bool end) override;
+  void SendCopy(std::string_view body, bool end) override;
+  void SendTrailers(const Headers& trailers) override;
+  void Reset(CloseCode code) override;
+  void Consumed(size_t count) override;
+  size_t waiting() const override { return body_.size(); }
+
+ private:
+  friend class Http2Connection;
+
+  // Ready for another request.
+  void Clear();
+  // There is more of the body, or its end.
+  void Resume();
+
+  Http2Connection& connection_;
+  StreamHandler* handler_ = nullptr;
+  int32_t id_ = 0;
+  size_t place_ = 0;  // in the connection's open_
+  bool headers_whole_ = false;
+  bool too_large_ = false;  // its headers were over the limit
+  bool sent_headers_ = false;
+  bool body_ends_ = false;  // nothing follows what is in body_
+  bool has_end_trailers_ = false;
+  bool deferred_ = false;  // nghttp2 waits for Resume
+  bool peer_ended_ = false;
+  bool we_ended_ = false;
+  size_t header_bytes_ = 0;
+  size_t unconsumed_ = 0;
+  Instant heard_;
+  SliceQueue body_;
+  Headers end_trailers_;
+};
+
+}  // namespace torchfleet::net

@@ -1,0 +1,119 @@
+#include "net/server/server.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+
+#include "base/status.h"
+#include "net/http2/connection.h"
+#include "net/socket/listener.h"
+#include "net/socket/socket_stream.h"
+
+namespace torchfleet::net {
+
+// One thread's part.
+class Server::Shard : private Http2Connection::Owner {
+ public:
+  Shard(std::unique_ptr<Loop> loop, const ServerOptions& options)
+      : options_(options), loop_(std::move(loop)) {}
+
+  absl::Status Listen(const Address& address) {
+    ASSIGN_OR_RETURN(listener_, Listener::Open(*loop_, address, [this](int fd) { OnAccept(fd); }));
+    return absl::OkStatus();
+  }
+  const Address& address() const { return listener_->address(); }
+
+  void Run(const ServiceFactory& factory) {
+    service_ = factory(*loop_);
+    thread_ = std::thread([this] {
+      loop_->Run();
+      listener_.reset();
+      connections_.clear();
+      service_.reset();
+    });
+  }
+
+  void BeginDrain() {
+    loop_->Post([this] {
+      listener_.reset();
+      for (const auto& [connection, owned] : connections_) connection->Drain();
+      draining_ = true;
+      TellWhenEmpty();
+    });
+  }
+  void AwaitEmpty(std::chrono::steady_clock::time_point limit) {
+    std::unique_lock lock(mu_);
+    changed_.wait_until(lock, limit, [this] { return empty_; });
+  }
+  void Stop() {
+    if (!thread_.joinable()) return;
+    loop_->Stop();
+    thread_.join();
+  }
+
+ private:
+  void OnAccept(int fd) {
+    auto connection = std::make_unique<Http2Connection>(
+        Http2Connection::Role::kServer, *loop_, std::make_unique<SocketStream>(fd), options_.http2,
+        static_cast<Http2Connection::Owner&>(*this));
+    Http2Connection* const key = connection.get();
+    connections_.emplace(key, std::move(connection));
+  }
+  StreamHandler* OnStream(Stream& stream) override { return service_->OnStream(stream); }
+  void OnConnectionClosed(Http2Connection& connection) override {
+    const auto found = connections_.find(&connection);
+    loop_->DeleteLater(std::move(found->second));
+    connections_.erase(found);
+    TellWhenEmpty();
+  }
+  void TellWhenEmpty() {
+    if (!draining_ || !connections_.empty()) return;
+    const std::lock_guard lock(mu_);
+    empty_ = true;
+    changed_.notify_all();
+  }
+
+  const ServerOptions& options_;
+  const std::unique_ptr<Loop> loop_;
+  std::unique_ptr<Listener> listener_;
+  std::unique_ptr<Service> service_;
+  std::unordered_map<Http2Connection*, std::unique_ptr<Http2Connection>> connections_;
+  bool draining_ = false;
+  std::mutex mu_;
+  std::condition_variable changed_;
+  bool empty_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_;
+};
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
+                                                      const ServiceFactory& factory) {
+  ASSIGN_OR_RETURN(Address address, ParseAddress(options.listen));
+  auto server = std::unique_ptr<Server>(new Server(std::move(options)));
+  for (int i = 0; i < server->options_.threads; ++i) {
+    ASSIGN_OR_RETURN(std::unique_ptr<Loop> loop, Loop::Create());
+    auto shard = std::make_unique<Shard>(std::move(loop), server->options_);
+    RETURN_IF_ERROR(shard->Listen(address));
+    address = shard->address();  // the port that 0 became is for all
+    server->shards_.push_back(std::move(shard));
+  }
+  server->address_ = address.text;
+  for (const auto& shard : server->shards_) shard->Run(factory);
+  return server;
+}
+
+Server::Server(ServerOptions options) : options_(std::move(options)) {}
+Server::~Server() { Stop(); }
+
+void Server::Drain(absl::Duration limit) {
+  const auto end = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(limit);
+  for (const auto& shard : shards_) shard->BeginDrain();
+  for (const auto& shard : shards_) shard->AwaitEmpty(end);
+  Stop();
+}
+
+void Server::Stop() {
+  for (const auto& shard : shards_) shard->Stop();
+}
+
+}  // namespace torchfleet::net

@@ -1,0 +1,90 @@
+#include "net/socket/address.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/un.h>
+
+#include <cstddef>
+#include <cstring>
+#include <memory>
+
+#include "absl/strings/numbers.h"
+#include "base/status.h"
+
+namespace torchfleet::net {
+namespace {
+
+constexpr std::string_view kUnix = "unix:";
+
+absl::Status NoAddress(std::string_view text) {
+  return absl::InvalidArgumentError(
+      fmt::format("the address is '{}'; expected host:port or unix:/path", Clip(text)));
+}
+
+absl::StatusOr<Address> UnixAddress(std::string_view path, std::string_view text) {
+  Address address;
+  auto* const name = reinterpret_cast<sockaddr_un*>(&address.storage);
+  if (path.empty() || path.size() >= sizeof name->sun_path ||
+      path.find('\0') != std::string_view::npos) {
+    return absl::InvalidArgumentError(fmt::format("the path in '{}' has {} bytes; expected 1 to {}",
+                                                  Clip(text), path.size(),
+                                                  sizeof name->sun_path - 1));
+  }
+  name->sun_family = AF_UNIX;
+  std::memcpy(name->sun_path, path.data(), path.size());
+  address.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
+  address.text = std::string(text);
+  return address;
+}
+
+}  // namespace
+
+absl::StatusOr<Address> ParseAddress(std::string_view text) {
+  if (text.substr(0, kUnix.size()) == kUnix) return UnixAddress(text.substr(kUnix.size()), text);
+  const size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return NoAddress(text);
+  std::string host(text.substr(0, colon));
+  if (host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const std::string port(text.substr(colon + 1));
+  uint32_t number = 0;
+  if (!absl::SimpleAtoi(port, &number) || number > 65535 || host.empty()) return NoAddress(text);
+
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(host.c_str(), port.c_str(), &hints, &found) != 0 || found == nullptr) {
+    return absl::UnavailableError(fmt::format(
+        "the host in '{}' cannot be found; expected a name or number of a host", Clip(text)));
+  }
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, freeaddrinfo);
+  Address address;
+  std::memcpy(&address.storage, found->ai_addr, found->ai_addrlen);
+  address.size = found->ai_addrlen;
+  address.text = std::string(text);
+  return address;
+}
+
+Address BoundAddress(int fd) {
+  Address address;
+  address.size = sizeof address.storage;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.size) != 0) return {};
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.family() == AF_INET) {
+    const auto* in = reinterpret_cast<const sockaddr_in*>(&address.storage);
+    inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
+    address.text = fmt::format("{}:{}", text, ntohs(in->sin_port));
+  } else if (address.family() == AF_INET6) {
+    const auto* in = reinterpret_cast<const sockaddr_in6*>(&address.storage);
+    inet_ntop(AF_INET6, &in->sin6_addr, text, sizeof text);
+    address.text = fmt::format("[{}]:{}", text, ntohs(in->sin6_port));
+  } else if (address.family() == AF_UNIX) {
+    const auto* un = reinterpret_cast<const sockaddr_un*>(&address.storage);
+    address.text = fmt::format("{}{}", kUnix, un->sun_path);
+  }
+  return address;
+}
+
+}  // namespace torchfleet::net

@@ -1,0 +1,30 @@
+#pragma once
+// Where to listen or connect: "host:port" (a name, IPv4 or [IPv6]) or
+// "unix:/path".
+
+#include <sys/socket.h>
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace torchfleet::net {
+
+struct Address {
+  sockaddr_storage storage = {};
+  socklen_t size = 0;
+  // "127.0.0.1:8001", "[::1]:8001" or "unix:/path".
+  std::string text;
+
+  int family() const { return storage.ss_family; }
+};
+
+// INVALID_ARGUMENT for what is no address; UNAVAILABLE for a name that cannot be
+// resolved now. Looks names up and so may block: before a loop runs only.
+absl::StatusOr<Address> ParseAddress(std::string_view text);
+
+// The address a socket is bound to.
+Address BoundAddress(int fd);
+
+}  // namespace torchfleet::net
