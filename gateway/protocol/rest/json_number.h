@@ -1,0 +1,126 @@
+#pragma once
+// JSON's numbers, read exactly: whatever the datatype, the bits are those of the
+// number that stands in the text, rounded once, to nearest, ties to even.
+//
+// Most numbers have few digits: one or two exact doubles and one operation on
+// them give the answer (Clinger, "How to read floating point numbers
+// accurately", 1990). The others go to std::from_chars.
+//
+// Pure functions; thread-safe.
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <string_view>
+
+#include "gateway/protocol/rest/half_float.h"
+
+namespace torchfleet::gateway::rest {
+
+// Those that a double holds exactly.
+inline constexpr std::array<double, 23> kPowersOfTen = {
+    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+
+// digits × 10^exponent, unless `long_digits`: then only the text has all of it.
+struct Decimal {
+  uint64_t digits = 0;
+  int64_t exponent = 0;
+  bool negative = false;
+  // More digits than 64 bits surely hold.
+  bool long_digits = false;
+  // As it stands in the JSON.
+  std::string_view text;
+};
+
+namespace number_internal {
+
+inline bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
+
+// Eight characters at once, as simdjson and fast_float do.
+inline bool AreEightDigits(uint64_t chars) {
+  return ((chars & 0xF0F0F0F0F0F0F0F0) |
+          (((chars + 0x0606060606060606) & 0xF0F0F0F0F0F0F0F0) >> 4)) == 0x3333333333333333;
+}
+inline uint64_t EightDigits(uint64_t chars) {
+  chars = (chars & 0x0F0F0F0F0F0F0F0F) * 2561 >> 8;
+  chars = (chars & 0x00FF00FF00FF00FF) * 6553601 >> 16;
+  return (chars & 0x0000FFFF0000FFFF) * 42949672960001 >> 32;
+}
+
+inline const char* ReadDigits(const char* at, const char* end, uint64_t& digits) {
+  uint64_t chars;
+  while (end - at >= 8 && (std::memcpy(&chars, at, 8), AreEightDigits(chars))) {
+    digits = digits * 100'000'000 + EightDigits(chars);
+    at += 8;
+  }
+  while (at != end && IsDigit(*at)) digits = digits * 10 + static_cast<uint64_t>(*at++ - '0');
+  return at;
+}
+
+}  // namespace number_internal
+
+// Reads the exponent behind 'e'; null when there is none.
+const char* ScanExponent(const char* at, const char* end, Decimal& decimal);
+
+// The byte after the number that begins at `at`; null when none does.
+inline const char* ScanNumber(const char* at, const char* end, Decimal& decimal) {
+  using number_internal::IsDigit;
+  const char* const begin = at;
+  decimal.digits = 0;
+  decimal.exponent = 0;
+  decimal.negative = at != end && *at == '-';
+  if (decimal.negative) ++at;
+  const char* const whole = at;
+  while (at != end && IsDigit(*at)) {
+    decimal.digits = decimal.digits * 10 + static_cast<uint64_t>(*at++ - '0');
+  }
+  auto count = at - whole;
+  if (count == 0 || (count > 1 && *whole == '0')) return nullptr;
+  if (at != end && *at == '.') {
+    const char* const fraction = ++at;
+    at = number_internal::ReadDigits(at, end, decimal.digits);
+    if (at == fraction) return nullptr;
+    decimal.exponent = -(at - fraction);
+    count += at - fraction;
+  }
+  decimal.long_digits = count > 19;
+  if (at != end && (*at == 'e' || *at == 'E')) {
+    at = ScanExponent(at + 1, end, decimal);
+    if (at == nullptr) return nullptr;
+  }
+  decimal.text = std::string_view(begin, static_cast<size_t>(at - begin));
+  return at;
+}
+
+// The nearest double; nothing when it is infinite.
+std::optional<double> SlowDouble(const Decimal& decimal);
+// Where the number lies against `magnitude`, which is the double nearest to its
+// magnitude: under it (-1), on it (0), over it (1).
+int Excess(const Decimal& decimal, double magnitude);
+
+inline bool IsSimple(const Decimal& decimal) {
+  constexpr auto kLimit = static_cast<int64_t>(kPowersOfTen.size());
+  return !decimal.long_digits && decimal.digits <= uint64_t{1} << 53 &&
+         decimal.exponent > -kLimit && decimal.exponent < kLimit;
+}
+
+inline std::optional<double> ToDouble(const Decimal& decimal) {
+  if (!IsSimple(decimal)) return SlowDouble(decimal);
+  const auto digits = static_cast<double>(decimal.digits);
+  const double magnitude = decimal.exponent < 0
+                               ? digits / kPowersOfTen[static_cast<size_t>(-decimal.exponent)]
+                               : digits * kPowersOfTen[static_cast<size_t>(decimal.exponent)];
+  return decimal.negative ? -magnitude : magnitude;
+}
+
+// The nearest float and half; nothing when it is infinite.
+std::optional<float> ToFloat(const Decimal& decimal);
+std::optional<uint16_t> ToHalf(const Decimal& decimal, const HalfFormat& format);
+
+// The magnitude of a whole number, however it is written (1.5e1, 20.0); nothing
+// for a fraction or for more than 64 bits.
+std::optional<uint64_t> ToWhole(const Decimal& decimal);
+
+}  // namespace torchfleet::gateway::rest
