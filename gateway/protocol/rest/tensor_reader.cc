@@ -154,7 +154,9 @@ Fault ReadBase64(JsonCursor& cursor, const TensorFormat& format, ByteBuffer& raw
     if (key != "b64" || found) return cursor.Unexpected("one member, b64");
     found = true;
     ASSIGN_OR_RETURN(const std::string_view encoded, cursor.String(texts));
-    return absl::Base64Unescape({encoded.data(), encoded.size()}, &decoded) ? absl::OkStatus() : cursor.Unexpected("base64");
+    return absl::Base64Unescape({encoded.data(), encoded.size()}, &decoded)
+               ? absl::OkStatus()
+               : cursor.Unexpected("base64");
   });
   if (!read.ok() || !found) return Fault::kNotAnElement;
   char* const room = raw.Room(sizeof(uint32_t) + decoded.size(), format.max_bytes);
@@ -302,7 +304,8 @@ class NestReader {
   // Closes every array that ends here, and takes the comma behind.
   absl::Status CloseEnded() {
     while (depth_ > 0) {
-      if (!cursor_.Consume(']')) return Wrong("is not JSON: " + std::string(cursor_.Unexpected("',' or ']'").message()));
+      if (!cursor_.Consume(']'))
+        return Wrong("is not JSON: " + std::string(cursor_.Unexpected("',' or ']'").message()));
       --depth_;
       if (rank_ == kNoRank) rank_ = depth_ + 1;  // an empty array has no deeper ones
       if (lengths_[depth_] == kUnknown) lengths_[depth_] = counts_[depth_];

@@ -22,8 +22,6 @@ namespace {
 using wire::DataType;
 
 constexpr size_t kNoLimit = std::numeric_limits<size_t>::max() / 4;
-// More empty lists than this say nothing to anybody.
-constexpr int64_t kMaxEmptyLists = 1 << 20;
 
 void Put(char c, ByteBuffer& json) {
   *json.Room(1, kNoLimit) = c;
@@ -100,6 +98,16 @@ absl::Status BrokenOutput(std::string_view name, std::string_view what) {
   return absl::InternalError(fmt::format("the model's output '{}' {}", Clip(name), what));
 }
 
+// How many lists there are around the empty ones.
+int64_t EmptyLists(std::span<const int64_t> shape) {
+  int64_t lists = 1;
+  for (const int64_t dimension : shape) {
+    if (dimension == 0) break;
+    if (__builtin_mul_overflow(lists, dimension, &lists)) return kMaxEmptyLists + 1;
+  }
+  return lists;
+}
+
 // Elements in a tensor of BYTES, each with its length in front.
 std::optional<int64_t> CountBytesElements(std::string_view raw) {
   int64_t count = 0;
@@ -152,6 +160,9 @@ absl::StatusOr<TensorWriter> TensorWriter::Open(std::string_view name, std::stri
   }
   const auto count = ElementCount(shape, name);
   if (!count.ok()) return BrokenOutput(name, "has a shape that is none: " + ShapeText(shape));
+  if (*count == 0 && EmptyLists(shape) > kMaxEmptyLists) {
+    return BrokenOutput(name, "has nothing but empty lists: " + ShapeText(shape));
+  }
   const size_t size = wire::ElementSize(*type);
   const auto found = *type == DataType::kBytes ? CountBytesElements(raw)
                      : raw.size() % size == 0
@@ -175,13 +186,8 @@ absl::Status TensorWriter::Append(std::span<const int64_t> dimensions, ByteBuffe
   if (dimensions.size() == 1) {
     RETURN_IF_ERROR((this->*write_run_)(length, json));
   } else {
-    // Only a tensor without elements can have more lists than bytes.
-    if (count_ == 0 && length > kMaxEmptyLists) {
-      return NotInJson(fmt::format("{} empty lists", length));
-    }
     for (int64_t i = 0; i < length; ++i) {
       if (i > 0) Put(',', json);
-      if (count_ == 0 && json.size() > kMaxEmptyLists * 4) return NotInJson("so many empty lists");
       RETURN_IF_ERROR(Append(dimensions.subspan(1), json));
     }
   }

@@ -21,6 +21,10 @@
 
 namespace torchfleet::gateway::rest {
 
+// A tensor without elements may still be many lists (shape [1000000,0]); more of
+// them say nothing to anybody.
+inline constexpr int64_t kMaxEmptyLists = 1 << 20;
+
 // Appends `text` as it is, or as a JSON string; `text` is UTF-8.
 void AppendText(std::string_view text, ByteBuffer& json);
 void AppendString(std::string_view text, ByteBuffer& json);
