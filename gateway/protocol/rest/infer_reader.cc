@@ -51,7 +51,6 @@ class InferBody {
   RequestParts& parts_;
   ParameterReader message_parameters_;
   ParameterReader tensor_parameters_;
-  Shape nested_;
   std::optional<bool> binary_output_;
   // By index of the requested output; outputs may come before parameters.
   std::vector<std::pair<size_t, bool>> output_choices_;
@@ -107,11 +106,11 @@ absl::Status InferBody::ReadInput() {
   InputParts& input = parts_.AddInput();
   Members seen;
   InputMembers members;
-  nested_.clear();
+  parts_.value_shape.clear();
   RETURN_IF_ERROR(cursor_.Object(parts_.texts, [&](std::string_view key) {
     return ReadInputMember(key, input, seen, members);
   }));
-  return FinishInput(input, members, nested_);
+  return FinishInput(input, members, parts_.value_shape);
 }
 
 absl::Status InferBody::ReadInputMember(std::string_view key, InputParts& input, Members& seen,
@@ -141,7 +140,7 @@ absl::Status InferBody::ReadInputMember(std::string_view key, InputParts& input,
   if (key == "data") {
     RETURN_IF_ERROR(seen.Add(kData, key));
     members.has_data = true;
-    if (!input.datatype.empty()) return ReadData(input, nested_);
+    if (!input.datatype.empty()) return ReadData(input, parts_.value_shape);
     cursor_.Peek();
     members.data = cursor_.at();
   }
@@ -176,7 +175,7 @@ absl::Status InferBody::FinishInput(InputParts& input, const InputMembers& membe
   if (members.data != nullptr) {
     const char* const after = cursor_.at();
     cursor_.MoveTo(members.data);
-    RETURN_IF_ERROR(ReadData(input, nested_));
+    RETURN_IF_ERROR(ReadData(input, parts_.value_shape));
     cursor_.MoveTo(after);
   }
   ASSIGN_OR_RETURN(const int64_t count, ElementCount(input.shape, input.name));
@@ -228,10 +227,12 @@ absl::Status InferBody::ReadShape(InputParts& input) {
     cursor_.Peek();
     Decimal decimal;
     const char* const after = ScanNumber(cursor_.at(), cursor_.end(), decimal);
-    const auto whole = after == nullptr ? std::nullopt : ToWhole(decimal);
     constexpr auto kMost = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-    if (!whole || *whole > kMost) return cursor_.Unexpected("a dimension, a 64-bit number");
-    const auto dimension = static_cast<int64_t>(*whole);
+    uint64_t whole;
+    if (after == nullptr || !ToWhole(decimal, whole) || whole > kMost) {
+      return cursor_.Unexpected("a dimension, a 64-bit number");
+    }
+    const auto dimension = static_cast<int64_t>(whole);
     input.shape.push_back(decimal.negative ? -dimension : dimension);
     cursor_.MoveTo(after);
     return absl::OkStatus();

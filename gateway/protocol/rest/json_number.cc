@@ -1,10 +1,8 @@
 #include "gateway/protocol/rest/json_number.h"
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
-#include <cmath>
-#include <limits>
+#include <optional>
 
 namespace torchfleet::gateway::rest {
 namespace {
@@ -66,15 +64,20 @@ const char* ScanExponent(const char* at, const char* end, Decimal& decimal) {
   return at;
 }
 
-std::optional<double> SlowDouble(const Decimal& decimal) {
-  double value = 0;
+bool SlowDouble(const Decimal& decimal, double& value) {
   const char* const begin = decimal.text.data();
   const auto result = std::from_chars(begin, begin + decimal.text.size(), value);
-  if (result.ec == std::errc::result_out_of_range || std::isinf(value)) {
-    if (IsLarge(decimal)) return std::nullopt;
-    value = decimal.negative ? -0.0 : 0.0;
-  }
-  return value;
+  if (result.ec == std::errc() && !std::isinf(value)) return true;
+  value = decimal.negative ? -0.0 : 0.0;
+  return !IsLarge(decimal);
+}
+
+bool SlowFloat(const Decimal& decimal, float& value) {
+  const char* const begin = decimal.text.data();
+  const auto result = std::from_chars(begin, begin + decimal.text.size(), value);
+  if (result.ec == std::errc() && !std::isinf(value)) return true;
+  value = decimal.negative ? -0.0F : 0.0F;
+  return !IsLarge(decimal);
 }
 
 int Excess(const Decimal& decimal, double magnitude) {
@@ -102,60 +105,39 @@ int Excess(const Decimal& decimal, double magnitude) {
   return 0;
 }
 
-std::optional<float> ToFloat(const Decimal& decimal) {
-  const std::optional<double> value = ToDouble(decimal);
-  if (!value) return std::nullopt;
-  constexpr uint64_t kCut = (uint64_t{1} << 29) - 1;
-  const bool tie = (std::bit_cast<uint64_t>(*value) & kCut) == (kCut + 1) / 2;
-  auto rounded = static_cast<float>(*value);
-  // A double between two floats, or under the normal floats, may be the number
-  // rounded already.
-  if ((tie || std::abs(*value) < std::numeric_limits<float>::min()) && *value != 0) {
-    const char* const begin = decimal.text.data();
-    const auto result = std::from_chars(begin, begin + decimal.text.size(), rounded);
-    if (result.ec == std::errc::result_out_of_range) {
-      rounded = std::abs(*value) > 1 ? std::numeric_limits<float>::infinity()
-                                     : std::copysign(0.0F, static_cast<float>(*value));
-    }
-  }
-  if (std::isinf(rounded)) return std::nullopt;
-  return rounded;
-}
-
-std::optional<uint16_t> ToHalf(const Decimal& decimal, const HalfFormat& format) {
-  const std::optional<double> value = ToDouble(decimal);
-  if (!value) return std::nullopt;
-  const double magnitude = std::abs(*value);
+bool ToHalf(const Decimal& decimal, const HalfFormat& format, uint16_t& value) {
+  double wide;
+  if (!ToDouble(decimal, wide)) return false;
+  const double magnitude = std::abs(wide);
   const auto rounded = RoundToHalf(magnitude, format);
-  if (!rounded) return std::nullopt;
+  if (!rounded) return false;
   const uint16_t bits = rounded->Nearest(rounded->rest == 0 ? Excess(decimal, magnitude) : 0);
-  if (bits >= format.infinity) return std::nullopt;
-  return static_cast<uint16_t>(bits | (decimal.negative ? 0x8000 : 0));
+  value = static_cast<uint16_t>(bits | (decimal.negative ? 0x8000 : 0));
+  return bits < format.infinity;
 }
 
-std::optional<uint64_t> ToWhole(const Decimal& decimal) {
+bool SlowWhole(const Decimal& decimal, uint64_t& value) {
   std::string_view text = decimal.text.substr(0, decimal.text.find_first_of("eE"));
-  if (decimal.exponent == 0 && !decimal.long_digits) return decimal.digits;
   // Zeros at the end of the digits belong to the exponent.
   int64_t exponent = decimal.exponent;
   while (!text.empty() && !(IsDigit(text.back()) && text.back() != '0')) {
     if (text.back() == '0') ++exponent;
     text.remove_suffix(1);
   }
-  uint64_t whole = 0;
+  value = 0;
   for (const char c : text) {
     if (!IsDigit(c)) continue;
-    if (__builtin_mul_overflow(whole, 10, &whole) ||
-        __builtin_add_overflow(whole, static_cast<uint64_t>(c - '0'), &whole)) {
-      return std::nullopt;
+    if (__builtin_mul_overflow(value, 10, &value) ||
+        __builtin_add_overflow(value, static_cast<uint64_t>(c - '0'), &value)) {
+      return false;
     }
   }
-  if (whole == 0) return 0;
-  if (exponent < 0) return std::nullopt;
+  if (value == 0) return true;
+  if (exponent < 0) return false;
   for (; exponent > 0; --exponent) {
-    if (__builtin_mul_overflow(whole, 10, &whole)) return std::nullopt;
+    if (__builtin_mul_overflow(value, 10, &value)) return false;
   }
-  return whole;
+  return true;
 }
 
 }  // namespace torchfleet::gateway::rest

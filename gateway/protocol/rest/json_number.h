@@ -9,9 +9,11 @@
 // Pure functions; thread-safe.
 
 #include <array>
+#include <bit>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <optional>
+#include <limits>
 #include <string_view>
 
 #include "gateway/protocol/rest/half_float.h"
@@ -94,8 +96,13 @@ inline const char* ScanNumber(const char* at, const char* end, Decimal& decimal)
   return at;
 }
 
-// The nearest double; nothing when it is infinite.
-std::optional<double> SlowDouble(const Decimal& decimal);
+// Every To…() says whether the type can hold the number, and sets `value` if so.
+// (std::optional would cost more than all the arithmetic: written in parts and
+// read as a whole, it stalls the processor.)
+bool SlowDouble(const Decimal& decimal, double& value);
+bool SlowFloat(const Decimal& decimal, float& value);
+bool SlowWhole(const Decimal& decimal, uint64_t& value);
+
 // Where the number lies against `magnitude`, which is the double nearest to its
 // magnitude: under it (-1), on it (0), over it (1).
 int Excess(const Decimal& decimal, double magnitude);
@@ -106,21 +113,41 @@ inline bool IsSimple(const Decimal& decimal) {
          decimal.exponent > -kLimit && decimal.exponent < kLimit;
 }
 
-inline std::optional<double> ToDouble(const Decimal& decimal) {
-  if (!IsSimple(decimal)) return SlowDouble(decimal);
-  const auto digits = static_cast<double>(decimal.digits);
+// The nearest double.
+inline bool ToDouble(const Decimal& decimal, double& value) {
+  if (!IsSimple(decimal)) return SlowDouble(decimal, value);
+  const auto digits = static_cast<double>(static_cast<int64_t>(decimal.digits));
   const double magnitude = decimal.exponent < 0
                                ? digits / kPowersOfTen[static_cast<size_t>(-decimal.exponent)]
                                : digits * kPowersOfTen[static_cast<size_t>(decimal.exponent)];
-  return decimal.negative ? -magnitude : magnitude;
+  value = decimal.negative ? -magnitude : magnitude;
+  return true;
 }
 
-// The nearest float and half; nothing when it is infinite.
-std::optional<float> ToFloat(const Decimal& decimal);
-std::optional<uint16_t> ToHalf(const Decimal& decimal, const HalfFormat& format);
+// The nearest float.
+inline bool ToFloat(const Decimal& decimal, float& value) {
+  double wide;
+  if (!ToDouble(decimal, wide)) return false;
+  value = static_cast<float>(wide);
+  // The double may be the number rounded already: then a tie between two floats
+  // decides nothing. Under the normal floats ties lie closer together.
+  constexpr uint64_t kCut = (uint64_t{1} << 29) - 1;
+  const bool tie = (std::bit_cast<uint64_t>(wide) & kCut) == (kCut + 1) / 2;
+  const float magnitude = std::abs(value);
+  const bool normal = (magnitude > std::numeric_limits<float>::min() &&
+                       magnitude <= std::numeric_limits<float>::max()) ||
+                      wide == 0;
+  return normal && !tie ? true : SlowFloat(decimal, value);
+}
 
-// The magnitude of a whole number, however it is written (1.5e1, 20.0); nothing
-// for a fraction or for more than 64 bits.
-std::optional<uint64_t> ToWhole(const Decimal& decimal);
+// The nearest half.
+bool ToHalf(const Decimal& decimal, const HalfFormat& format, uint16_t& value);
+
+// The magnitude of a whole number, however it is written (1.5e1, 20.0). Not for
+// a fraction or more than 64 bits.
+inline bool ToWhole(const Decimal& decimal, uint64_t& value) {
+  value = decimal.digits;
+  return (decimal.exponent == 0 && !decimal.long_digits) || SlowWhole(decimal, value);
+}
 
 }  // namespace torchfleet::gateway::rest

@@ -84,14 +84,14 @@ absl::StatusOr<wire::ParameterValue> ParameterReader::ReadNumber(std::string_vie
   // A number with a point or an exponent is a double, also when it is whole.
   if (decimal.text.find_first_of(".eE") == decimal.text.npos) {
     constexpr auto kMost = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-    const auto whole = ToWhole(decimal);
-    if (whole && *whole <= kMost + (decimal.negative ? 1 : 0)) {
-      return static_cast<int64_t>(decimal.negative ? 0 - *whole : *whole);
+    uint64_t whole;
+    const bool is_whole = ToWhole(decimal, whole);
+    if (is_whole && whole <= kMost + (decimal.negative ? 1 : 0)) {
+      return static_cast<int64_t>(decimal.negative ? 0 - whole : whole);
     }
-    if (whole && !decimal.negative) return *whole;
+    if (is_whole && !decimal.negative) return whole;
   }
-  const auto number = ToDouble(decimal);
-  if (number) return *number;
+  if (double number; ToDouble(decimal, number)) return number;
   return Invalid("parameters", fmt::format("the parameter '{}' is {}; no 64-bit number holds that",
                                            Clip(key), Clip(decimal.text, 40)));
 }

@@ -45,7 +45,6 @@ class PredictBody {
   const ModelSpec& spec_;
   const size_t max_bytes_;
   RequestParts& parts_;
-  Shape row_shape_;
   // By input of the model: how many values it got.
   std::vector<int64_t> values_;
 };
@@ -121,15 +120,15 @@ absl::Status PredictBody::ReadRow(int64_t row) {
     if (values_[index] > row) {
       return Invalid("instances", fmt::format("instances[{}] has '{}' twice", row, Clip(key)));
     }
-    RETURN_IF_ERROR(ReadValue("instances", index, row_shape_));
+    RETURN_IF_ERROR(ReadValue("instances", index, parts_.value_shape));
     Shape& shape = parts_.inputs()[index].shape;
-    if (row == 0) shape = row_shape_;
+    if (row == 0) shape = parts_.value_shape;
     ++values_[index];
     ++given;
-    if (shape == row_shape_) return absl::OkStatus();
+    if (shape == parts_.value_shape) return absl::OkStatus();
     return Invalid("instances",
                    fmt::format("instances[{}] has '{}' of the shape {}; the rows before have {}",
-                               row, Clip(key), ShapeText(row_shape_), ShapeText(shape)));
+                               row, Clip(key), ShapeText(parts_.value_shape), ShapeText(shape)));
   }));
   if (given == spec_.inputs.size()) return absl::OkStatus();
   return Invalid("instances", fmt::format("instances[{}] has {} of the model's inputs; expected {}",

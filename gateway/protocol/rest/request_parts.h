@@ -69,6 +69,8 @@ class RequestParts {
   ParameterRange parameters;
   std::vector<OutputParts> outputs;
   std::vector<wire::Parameter> pool;
+  // Of the value that was read last.
+  Shape value_shape;
 
  private:
   std::span<const wire::Parameter> Resolved(ParameterRange range) const {

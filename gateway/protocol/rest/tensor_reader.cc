@@ -53,29 +53,27 @@ template <>
 struct Native<DataType::kFp64> : std::type_identity<double> {};
 
 template <typename Integer>
-std::optional<Integer> ToInteger(const Decimal& decimal) {
-  const auto whole = ToWhole(decimal);
-  if (!whole) return std::nullopt;
+bool ToInteger(const Decimal& decimal, Integer& value) {
+  uint64_t whole;
+  if (!ToWhole(decimal, whole)) return false;
   constexpr auto kMost = static_cast<uint64_t>(std::numeric_limits<Integer>::max());
-  if (!decimal.negative || *whole == 0) {
-    return *whole <= kMost ? std::optional(static_cast<Integer>(*whole)) : std::nullopt;
-  }
-  if (std::is_unsigned_v<Integer> || *whole > kMost + 1) return std::nullopt;
-  return static_cast<Integer>(0 - *whole);
+  value = static_cast<Integer>(decimal.negative ? 0 - whole : whole);
+  if (!decimal.negative || whole == 0) return whole <= kMost;
+  return std::is_signed_v<Integer> && whole <= kMost + 1;
 }
 
 template <DataType kType>
-auto Converted(const Decimal& decimal) {
+bool Convert(const Decimal& decimal, typename Native<kType>::type& value) {
   if constexpr (kType == DataType::kFp16) {
-    return ToHalf(decimal, kFp16);
+    return ToHalf(decimal, kFp16, value);
   } else if constexpr (kType == DataType::kBf16) {
-    return ToHalf(decimal, kBf16);
+    return ToHalf(decimal, kBf16, value);
   } else if constexpr (kType == DataType::kFp32) {
-    return ToFloat(decimal);
+    return ToFloat(decimal, value);
   } else if constexpr (kType == DataType::kFp64) {
-    return ToDouble(decimal);
+    return ToDouble(decimal, value);
   } else {
-    return ToInteger<typename Native<kType>::type>(decimal);
+    return ToInteger(decimal, value);
   }
 }
 
@@ -96,11 +94,11 @@ Fault ReadNumbers(JsonCursor& cursor, const TensorFormat& format, ByteBuffer& ra
     const char* const after = ScanNumber(at, end, decimal);
     cursor.MoveTo(at);
     if (after == nullptr) return Fault::kNotAnElement;
-    const std::optional<T> element = Converted<kType>(decimal);
-    if (!element) return Fault::kOutOfRange;
+    T element;
+    if (!Convert<kType>(decimal, element)) return Fault::kOutOfRange;
     char* const room = raw.Room(sizeof(T), format.max_bytes);
     if (room == nullptr) return Fault::kTooLarge;
-    std::memcpy(room, &*element, sizeof(T));
+    std::memcpy(room, &element, sizeof(T));
     raw.Commit(sizeof(T));
     ++count;
     at = JsonCursor::SkipSpace(after, end);
@@ -120,9 +118,9 @@ Fault ReadBools(JsonCursor& cursor, const TensorFormat& format, ByteBuffer& raw,
       Decimal decimal;
       const char* const after = ScanNumber(cursor.at(), cursor.end(), decimal);
       if (after == nullptr) return Fault::kNotAnElement;
-      const auto whole = ToWhole(decimal);
-      if (!whole || *whole > 1 || (decimal.negative && *whole != 0)) return Fault::kOutOfRange;
-      value = static_cast<char>(*whole);
+      uint64_t whole;
+      if (!ToWhole(decimal, whole) || whole > (decimal.negative ? 0 : 1)) return Fault::kOutOfRange;
+      value = static_cast<char>(whole);
       cursor.MoveTo(after);
     }
     char* const room = raw.Room(1, format.max_bytes);

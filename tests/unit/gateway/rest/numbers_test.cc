@@ -17,6 +17,24 @@ std::optional<Decimal> Scan(const std::string& text) {
   return ScanNumber(text.data(), end, decimal) == end ? std::optional(decimal) : std::nullopt;
 }
 
+template <typename T, typename Convert>
+std::optional<T> Converted(const std::string& text, Convert convert) {
+  T value;
+  return convert(*Scan(text), value) ? std::optional(value) : std::nullopt;
+}
+std::optional<uint64_t> WholeOf(const std::string& text) {
+  return Converted<uint64_t>(text, ToWhole);
+}
+std::optional<double> DoubleOf(const std::string& text) {
+  return Converted<double>(text, ToDouble);
+}
+std::optional<float> FloatOf(const std::string& text) { return Converted<float>(text, ToFloat); }
+std::optional<uint16_t> HalfOf(const std::string& text, const HalfFormat& format) {
+  return Converted<uint16_t>(text, [&](const Decimal& decimal, uint16_t& value) {
+    return ToHalf(decimal, format, value);
+  });
+}
+
 TEST_CASE("ScanNumber: takes JSON's numbers and no others", "[gateway][rest]") {
   for (const std::string text : {"0", "-0", "10", "1.5", "-0.0e-0", "1E+5", "123456789.123456789",
                                  "1e99999999999999999999", "0.000000000000000000000000001"}) {
@@ -55,7 +73,7 @@ TEST_CASE("ToWhole: whole numbers however they are written", "[gateway][rest]") 
   };
   for (const Row& row : rows) {
     INFO(row.text);
-    CHECK(ToWhole(*Scan(row.text)) == row.whole);
+    CHECK(WholeOf(row.text) == row.whole);
   }
 }
 
@@ -72,26 +90,26 @@ TEST_CASE("ToDouble and ToFloat: as std::from_chars rounds", "[gateway][rest]") 
     float as_float = 0;
     std::from_chars(text.data(), text.data() + text.size(), as_double);
     const auto result = std::from_chars(text.data(), text.data() + text.size(), as_float);
-    REQUIRE(ToDouble(*Scan(text)) == as_double);
-    if (result.ec == std::errc()) REQUIRE(ToFloat(*Scan(text)) == as_float);
+    REQUIRE(DoubleOf(text) == as_double);
+    if (result.ec == std::errc()) REQUIRE(FloatOf(text) == as_float);
   }
 }
 
 TEST_CASE("ToFloat: rounds once, where rounding through double is wrong", "[gateway][rest]") {
   // 1 + 2^-24 is the tie between 1 and the next float.
-  CHECK(ToFloat(*Scan("1.000000059604644775390625")) == 1.0F);
-  CHECK(ToFloat(*Scan("1.0000000596046447753906251")) == std::nextafter(1.0F, 2.0F));
-  CHECK(ToFloat(*Scan("16777217")) == 16777216.0F);
-  CHECK(ToFloat(*Scan("3.4028235677973367e38")) == std::nullopt);
-  CHECK(ToFloat(*Scan("3.40282356e38")) == std::numeric_limits<float>::max());
-  CHECK(ToFloat(*Scan("1e39")) == std::nullopt);
-  CHECK(ToFloat(*Scan("-1e999")) == std::nullopt);
-  CHECK(ToFloat(*Scan("1e-45")) == std::numeric_limits<float>::denorm_min());
-  CHECK(std::signbit(*ToFloat(*Scan("-1e-99"))));
-  CHECK(ToDouble(*Scan("1e-999")) == 0);
-  CHECK(ToDouble(*Scan("0." + std::string(400, '0') + "1e401")) == 1);
-  CHECK(ToDouble(*Scan("1" + std::string(400, '0'))) == std::nullopt);
-  CHECK(ToDouble(*Scan("1" + std::string(400, '0') + "e-400")) == 1);
+  CHECK(FloatOf("1.000000059604644775390625") == 1.0F);
+  CHECK(FloatOf("1.0000000596046447753906251") == std::nextafter(1.0F, 2.0F));
+  CHECK(FloatOf("16777217") == 16777216.0F);
+  CHECK(FloatOf("3.4028235677973367e38") == std::nullopt);
+  CHECK(FloatOf("3.40282356e38") == std::numeric_limits<float>::max());
+  CHECK(FloatOf("1e39") == std::nullopt);
+  CHECK(FloatOf("-1e999") == std::nullopt);
+  CHECK(FloatOf("1e-45") == std::numeric_limits<float>::denorm_min());
+  CHECK(std::signbit(*FloatOf("-1e-99")));
+  CHECK(DoubleOf("1e-999") == 0);
+  CHECK(DoubleOf("0." + std::string(400, '0') + "1e401") == 1);
+  CHECK(DoubleOf("1" + std::string(400, '0')) == std::nullopt);
+  CHECK(DoubleOf("1" + std::string(400, '0') + "e-400") == 1);
 }
 
 struct NamedFormat {
@@ -117,18 +135,18 @@ TEST_CASE("ToHalf: nearest, ties to even, decided by the decimal itself", "[gate
       const std::string at = Exact(tie);
       std::string over = at, under = Exact(std::nextafter(tie, 0));
       over.insert(over.find('e'), "1");
-      REQUIRE(ToHalf(*Scan(Exact(value)), format) == bits);
-      REQUIRE(ToHalf(*Scan(at), format) == bits + bits % 2);
-      REQUIRE(ToHalf(*Scan(over), format) == bits + 1);
-      REQUIRE(ToHalf(*Scan(under), format) == bits);
-      REQUIRE(ToHalf(*Scan("-" + at), format) == 0x8000 + bits + bits % 2);
+      REQUIRE(HalfOf(Exact(value), format) == bits);
+      REQUIRE(HalfOf(at, format) == bits + bits % 2);
+      REQUIRE(HalfOf(over, format) == bits + 1);
+      REQUIRE(HalfOf(under, format) == bits);
+      REQUIRE(HalfOf("-" + at, format) == 0x8000 + bits + bits % 2);
     }
   }
-  CHECK(ToHalf(*Scan("65519.99"), kFp16) == 0x7BFF);
-  CHECK(ToHalf(*Scan("65520"), kFp16) == std::nullopt);
-  CHECK(ToHalf(*Scan("1e39"), kBf16) == std::nullopt);
-  CHECK(ToHalf(*Scan("2049"), kFp16) == ToHalf(*Scan("2048"), kFp16));
-  CHECK(ToHalf(*Scan("2049.0000000000000000000000001"), kFp16) == ToHalf(*Scan("2050"), kFp16));
+  CHECK(HalfOf("65519.99", kFp16) == 0x7BFF);
+  CHECK(HalfOf("65520", kFp16) == std::nullopt);
+  CHECK(HalfOf("1e39", kBf16) == std::nullopt);
+  CHECK(HalfOf("2049", kFp16) == HalfOf("2048", kFp16));
+  CHECK(HalfOf("2049.0000000000000000000000001", kFp16) == HalfOf("2050", kFp16));
 }
 
 std::string Shortest(double value) {
@@ -152,14 +170,14 @@ TEST_CASE("ShortestHalf: every half reads back, from as few digits as can be", "
       const double shortest = ShortestHalf(bits, format);
       const std::string text = Shortest(shortest);
       INFO(name << ' ' << bits << ' ' << text);
-      REQUIRE(ToHalf(*Scan(text), format) == bits);
+      REQUIRE(HalfOf(text, format) == bits);
       REQUIRE(DigitsOf(text) <= 5);
       REQUIRE(ShortestHalf(bits | 0x8000, format) == -shortest);
     }
   }
-  CHECK(Shortest(ShortestHalf(*ToHalf(*Scan("0.1"), kFp16), kFp16)) == "0.1");
-  CHECK(Shortest(ShortestHalf(*ToHalf(*Scan("65504"), kFp16), kFp16)) == "65500");
-  CHECK(Shortest(ShortestHalf(*ToHalf(*Scan("3.14159"), kBf16), kBf16)) == "3.14");
+  CHECK(Shortest(ShortestHalf(*HalfOf("0.1", kFp16), kFp16)) == "0.1");
+  CHECK(Shortest(ShortestHalf(*HalfOf("65504", kFp16), kFp16)) == "65500");
+  CHECK(Shortest(ShortestHalf(*HalfOf("3.14159", kBf16), kBf16)) == "3.14");
   CHECK(Shortest(ShortestHalf(1, kBf16)) == "9e-41");
   CHECK(std::signbit(ShortestHalf(0x8000, kFp16)));
 }
