@@ -32,6 +32,8 @@ class ByteBuffer {
     if (capacity_ - size_ < count && !Grow(count, limit)) return nullptr;
     return bytes_.get() + size_;
   }
+  // How many bytes fit from where Room() pointed.
+  size_t spare() const { return capacity_ - size_; }
   void Commit(size_t count) { size_ += count; }
 
  private:

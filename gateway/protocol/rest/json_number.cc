@@ -51,20 +51,20 @@ bool IsLarge(const Decimal& decimal) {
 
 }  // namespace
 
-const char* ScanExponent(const char* at, const char* end, Decimal& decimal) {
+const char* ScanExponent(const char* at, const char* end, int64_t& exponent) {
   const bool negative = at != end && *at == '-';
   if (at != end && (*at == '-' || *at == '+')) ++at;
   const char* const first = at;
-  int64_t exponent = 0;
+  exponent = 0;
   for (; at != end && IsDigit(*at); ++at) {
     exponent = std::min(exponent * 10 + (*at - '0'), kMaxExponent);
   }
   if (at == first) return nullptr;
-  decimal.exponent += negative ? -exponent : exponent;
+  if (negative) exponent = -exponent;
   return at;
 }
 
-bool SlowDouble(const Decimal& decimal, double& value) {
+bool SlowDouble(Decimal decimal, double& value) {
   const char* const begin = decimal.text.data();
   const auto result = std::from_chars(begin, begin + decimal.text.size(), value);
   if (result.ec == std::errc() && !std::isinf(value)) return true;
@@ -72,7 +72,7 @@ bool SlowDouble(const Decimal& decimal, double& value) {
   return !IsLarge(decimal);
 }
 
-bool SlowFloat(const Decimal& decimal, float& value) {
+bool SlowFloat(Decimal decimal, float& value) {
   const char* const begin = decimal.text.data();
   const auto result = std::from_chars(begin, begin + decimal.text.size(), value);
   if (result.ec == std::errc() && !std::isinf(value)) return true;
@@ -116,7 +116,7 @@ bool ToHalf(const Decimal& decimal, const HalfFormat& format, uint16_t& value) {
   return bits < format.infinity;
 }
 
-bool SlowWhole(const Decimal& decimal, uint64_t& value) {
+bool SlowWhole(Decimal decimal, uint64_t& value) {
   std::string_view text = decimal.text.substr(0, decimal.text.find_first_of("eE"));
   // Zeros at the end of the digits belong to the exponent.
   int64_t exponent = decimal.exponent;

@@ -40,20 +40,33 @@ namespace number_internal {
 
 inline bool IsDigit(char c) { return static_cast<unsigned char>(c - '0') < 10; }
 
-// Eight characters at once, as simdjson and fast_float do.
-inline bool AreEightDigits(uint64_t chars) {
-  return ((chars & 0xF0F0F0F0F0F0F0F0) |
-          (((chars + 0x0606060606060606) & 0xF0F0F0F0F0F0F0F0) >> 4)) == 0x3333333333333333;
-}
+// Eight characters at once, as simdjson and fast_float do; the digits are those
+// of a number, the first the most significant.
 inline uint64_t EightDigits(uint64_t chars) {
   chars = (chars & 0x0F0F0F0F0F0F0F0F) * 2561 >> 8;
   chars = (chars & 0x00FF00FF00FF00FF) * 6553601 >> 16;
   return (chars & 0x0000FFFF0000FFFF) * 42949672960001 >> 32;
 }
 
+inline constexpr std::array<uint64_t, 8> kWholePowersOfTen = {
+    1, 10, 100, 1000, 10'000, 100'000, 1'000'000, 10'000'000};
+
+// Appends digits up to the first other character. How many there are varies from
+// number to number, so no branch depends on it but for eights.
 inline const char* ReadDigits(const char* at, const char* end, uint64_t& digits) {
-  uint64_t chars;
-  while (end - at >= 8 && (std::memcpy(&chars, at, 8), AreEightDigits(chars))) {
+  while (end - at >= 8) {
+    uint64_t chars;
+    std::memcpy(&chars, at, 8);
+    // The high bit of each byte that is no digit; right up to the first of them.
+    const uint64_t others =
+        ((chars + 0x4646464646464646) | (chars - 0x3030303030303030)) & 0x8080808080808080;
+    if (others != 0) {
+      const auto count = static_cast<size_t>(std::countr_zero(others)) / 8;
+      // Zeros in front; in two steps, since a shift by 64 is none.
+      chars = chars << (8 * (7 - count)) << 8;
+      digits = digits * kWholePowersOfTen[count] + EightDigits(chars);
+      return at + count;
+    }
     digits = digits * 100'000'000 + EightDigits(chars);
     at += 8;
   }
@@ -64,10 +77,12 @@ inline const char* ReadDigits(const char* at, const char* end, uint64_t& digits)
 }  // namespace number_internal
 
 // Reads the exponent behind 'e'; null when there is none.
-const char* ScanExponent(const char* at, const char* end, Decimal& decimal);
+const char* ScanExponent(const char* at, const char* end, int64_t& exponent);
 
 // The byte after the number that begins at `at`; null when none does.
-inline const char* ScanNumber(const char* at, const char* end, Decimal& decimal) {
+// Inlined, so that the number stays in registers on its way to the tensor.
+[[gnu::always_inline]] inline const char* ScanNumber(const char* at, const char* end,
+                                                     Decimal& decimal) {
   using number_internal::IsDigit;
   const char* const begin = at;
   decimal.digits = 0;
@@ -75,9 +90,8 @@ inline const char* ScanNumber(const char* at, const char* end, Decimal& decimal)
   decimal.negative = at != end && *at == '-';
   if (decimal.negative) ++at;
   const char* const whole = at;
-  while (at != end && IsDigit(*at)) {
-    decimal.digits = decimal.digits * 10 + static_cast<uint64_t>(*at++ - '0');
-  }
+  if (at != end && IsDigit(*at)) decimal.digits = static_cast<uint64_t>(*at++ - '0');
+  if (at != end && IsDigit(*at)) at = number_internal::ReadDigits(at, end, decimal.digits);
   auto count = at - whole;
   if (count == 0 || (count > 1 && *whole == '0')) return nullptr;
   if (at != end && *at == '.') {
@@ -89,8 +103,10 @@ inline const char* ScanNumber(const char* at, const char* end, Decimal& decimal)
   }
   decimal.long_digits = count > 19;
   if (at != end && (*at == 'e' || *at == 'E')) {
-    at = ScanExponent(at + 1, end, decimal);
+    int64_t exponent;
+    at = ScanExponent(at + 1, end, exponent);
     if (at == nullptr) return nullptr;
+    decimal.exponent += exponent;
   }
   decimal.text = std::string_view(begin, static_cast<size_t>(at - begin));
   return at;
@@ -99,9 +115,9 @@ inline const char* ScanNumber(const char* at, const char* end, Decimal& decimal)
 // Every To…() says whether the type can hold the number, and sets `value` if so.
 // (std::optional would cost more than all the arithmetic: written in parts and
 // read as a whole, it stalls the processor.)
-bool SlowDouble(const Decimal& decimal, double& value);
-bool SlowFloat(const Decimal& decimal, float& value);
-bool SlowWhole(const Decimal& decimal, uint64_t& value);
+bool SlowDouble(Decimal decimal, double& value);
+bool SlowFloat(Decimal decimal, float& value);
+bool SlowWhole(Decimal decimal, uint64_t& value);
 
 // Where the number lies against `magnitude`, which is the double nearest to its
 // magnitude: under it (-1), on it (0), over it (1).

@@ -88,25 +88,34 @@ Fault ReadNumbers(JsonCursor& cursor, const TensorFormat& format, ByteBuffer& ra
   using T = typename Native<kType>::type;
   const char* at = cursor.at();
   const char* const end = cursor.end();
-  while (true) {
-    at = JsonCursor::SkipSpace(at, end);
-    Decimal decimal;
-    const char* const after = ScanNumber(at, end, decimal);
-    cursor.MoveTo(at);
-    if (after == nullptr) return Fault::kNotAnElement;
-    T element;
-    if (!Convert<kType>(decimal, element)) return Fault::kOutOfRange;
+  Fault fault = Fault::kNone;
+  // Elements go to room that the buffer gives many at a time.
+  for (bool more = true; more && fault == Fault::kNone;) {
     char* const room = raw.Room(sizeof(T), format.max_bytes);
     if (room == nullptr) return Fault::kTooLarge;
-    std::memcpy(room, &element, sizeof(T));
-    raw.Commit(sizeof(T));
-    ++count;
-    at = JsonCursor::SkipSpace(after, end);
-    if (count >= most || at == end || *at != ',') break;
-    ++at;
+    const auto spare = static_cast<int64_t>(raw.spare() / sizeof(T));
+    const int64_t fits = std::min(most - count, spare);
+    int64_t read = 0;
+    while (more && read < fits) {
+      at = JsonCursor::SkipSpace(at, end);
+      Decimal decimal;
+      const char* const after = ScanNumber(at, end, decimal);
+      T element;
+      if (after == nullptr || !Convert<kType>(decimal, element)) {
+        fault = after == nullptr ? Fault::kNotAnElement : Fault::kOutOfRange;
+        break;
+      }
+      std::memcpy(room + static_cast<size_t>(read) * sizeof(T), &element, sizeof(T));
+      ++read;
+      at = JsonCursor::SkipSpace(after, end);
+      more = at != end && *at == ',' && count + read < most;
+      at += more;
+    }
+    raw.Commit(static_cast<size_t>(read) * sizeof(T));
+    count += read;
   }
   cursor.MoveTo(at);
-  return Fault::kNone;
+  return fault;
 }
 
 Fault ReadBools(JsonCursor& cursor, const TensorFormat& format, ByteBuffer& raw, int64_t most,
