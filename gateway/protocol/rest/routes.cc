@@ -14,22 +14,14 @@
 namespace torchfleet::gateway::rest {
 namespace {
 
-enum class Verb { kGet, kPost };
-
 constexpr std::string_view kModel = "{m}";
 constexpr std::string_view kVersion = "{v}";
 // "/v2/repository/models/{m}/unload" and "/v2/models/{m}/versions/{v}/infer".
 constexpr size_t kMaxSegments = 6;
 
-struct Pattern {
-  Verb verb;
-  Action action;
-  std::string_view path;
-};
-
-// A fixed segment comes before a name in its place. ":predict" is a segment of
-// its own once the path is split.
-constexpr Pattern kPatterns[] = {
+// A fixed segment comes before a name in its place. A path is split
+// at slashes; ":predict" is a segment of its own then.
+constexpr RoutePattern kPatterns[] = {
     {Verb::kPost, Action::kInfer, "v2/models/{m}/infer"},
     {Verb::kPost, Action::kInfer, "v2/models/{m}/versions/{v}/infer"},
     {Verb::kPost, Action::kPlainPredict, "predict"},
@@ -165,12 +157,14 @@ absl::Status ReadNames(const Names& names, std::string_view path, RestRoute& rou
 
 }  // namespace
 
+std::span<const RoutePattern> RoutePatterns() { return kPatterns; }
+
 RouteMatch MatchRoute(std::string_view method, std::string_view target) {
   const auto path = PathOf(target);
   const auto segments = path ? Split(*path) : std::nullopt;
-  const Pattern* pattern = nullptr;
+  const RoutePattern* pattern = nullptr;
   std::optional<Names> names;
-  for (const Pattern& candidate : kPatterns) {
+  for (const RoutePattern& candidate : kPatterns) {
     if (!segments) break;
     names = Fit(candidate.path, *segments);
     if (!names) continue;

@@ -3,6 +3,7 @@
 //
 // Pure functions; thread-safe.
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -35,6 +36,18 @@ enum class Action {
   // OPTIONS on any of the paths.
   kOptions,
 };
+
+enum class Verb { kGet, kPost };
+
+// One row of the table of paths: "v1/models/{m}/versions/{v}/:predict", where a
+// colon begins a segment.
+struct RoutePattern {
+  Verb verb;
+  Action action;
+  std::string_view path;
+};
+
+std::span<const RoutePattern> RoutePatterns();
 
 struct RestRoute {
   Action action = Action::kOptions;
