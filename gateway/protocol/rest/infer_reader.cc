@@ -39,11 +39,12 @@ class InferBody {
   absl::Status ReadInput();
   absl::Status ReadInputMember(std::string_view key, InputParts& input, Members& seen,
                                InputMembers& members);
-  absl::Status ReadData(InputParts& input, Shape& nested);
-  absl::Status FinishInput(InputParts& input, const InputMembers& members, const Shape& nested);
+  absl::Status ReadData(InputParts& input);
+  absl::Status FinishInput(InputParts& input, const InputMembers& members);
   absl::Status TakeBinary(InputParts& input, int64_t size);
   absl::Status ReadShape(InputParts& input);
   absl::Status ReadOutput();
+  AnswerForm Form() const;
 
   JsonCursor cursor_;
   std::string_view binary_;
@@ -91,6 +92,10 @@ absl::StatusOr<AnswerForm> InferBody::Read() {
                                          "binary_data_size name",
                                          binary_.size()));
   }
+  return Form();
+}
+
+AnswerForm InferBody::Form() const {
   AnswerForm form;
   form.binary = binary_output_.value_or(false);
   for (const auto& [index, binary] : output_choices_) {
@@ -110,7 +115,7 @@ absl::Status InferBody::ReadInput() {
   RETURN_IF_ERROR(cursor_.Object(parts_.texts, [&](std::string_view key) {
     return ReadInputMember(key, input, seen, members);
   }));
-  return FinishInput(input, members, parts_.value_shape);
+  return FinishInput(input, members);
 }
 
 absl::Status InferBody::ReadInputMember(std::string_view key, InputParts& input, Members& seen,
@@ -140,14 +145,14 @@ absl::Status InferBody::ReadInputMember(std::string_view key, InputParts& input,
   if (key == "data") {
     RETURN_IF_ERROR(seen.Add(kData, key));
     members.has_data = true;
-    if (!input.datatype.empty()) return ReadData(input, parts_.value_shape);
+    if (!input.datatype.empty()) return ReadData(input);
     cursor_.Peek();
     members.data = cursor_.at();
   }
   return cursor_.SkipValue();
 }
 
-absl::Status InferBody::ReadData(InputParts& input, Shape& nested) {
+absl::Status InferBody::ReadData(InputParts& input) {
   const auto datatype = wire::ParseDataType(input.datatype);
   if (!datatype) {
     return Invalid(Place("inputs", input.name) + ".datatype",
@@ -159,11 +164,10 @@ absl::Status InferBody::ReadData(InputParts& input, Shape& nested) {
   return ReadTensor(
       cursor_,
       {.datatype = *datatype, .where = "inputs", .name = input.name, .max_bytes = max_bytes_},
-      input.raw, nested);
+      input.raw, parts_.value_shape);
 }
 
-absl::Status InferBody::FinishInput(InputParts& input, const InputMembers& members,
-                                    const Shape& nested) {
+absl::Status InferBody::FinishInput(InputParts& input, const InputMembers& members) {
   const auto wrong = [&](std::string_view what) {
     const std::string place = Place("inputs", input.name);
     return Invalid(place, fmt::format("{} {}", place, what));
@@ -175,7 +179,7 @@ absl::Status InferBody::FinishInput(InputParts& input, const InputMembers& membe
   if (members.data != nullptr) {
     const char* const after = cursor_.at();
     cursor_.MoveTo(members.data);
-    RETURN_IF_ERROR(ReadData(input, parts_.value_shape));
+    RETURN_IF_ERROR(ReadData(input));
     cursor_.MoveTo(after);
   }
   ASSIGN_OR_RETURN(const int64_t count, ElementCount(input.shape, input.name));
@@ -184,6 +188,7 @@ absl::Status InferBody::FinishInput(InputParts& input, const InputMembers& membe
     return TakeBinary(input, *members.binary_size);
   }
   if (!members.has_data) return wrong("has neither data nor binary_data_size");
+  const Shape& nested = parts_.value_shape;
   if (nested.size() > 1) {
     if (nested == input.shape) return absl::OkStatus();
     return wrong(fmt::format("has the shape {} but data nested as {}", ShapeText(input.shape),

@@ -161,7 +161,7 @@ absl::Status JsonCursor::SkipValue() {
     // A value, or the first of an array or object.
     const bool object = Consume('{');
     if (object || Consume('[')) {
-      if (depth == kMaxDepth) {
+      if (depth_ + depth >= kMaxDepth) {
         return absl::InvalidArgumentError(
             fmt::format("the JSON is nested over {} deep at byte {}", kMaxDepth, at_ - begin_));
       }

@@ -96,18 +96,22 @@ class JsonCursor {
   const char* begin_;
   const char* at_;
   const char* end_;
+  // Objects and arrays whose visitors run.
+  size_t depth_ = 0;
 };
 
 template <typename Visit>
 absl::Status JsonCursor::Object(TextArena& texts, Visit&& visit) {
   if (!Consume('{')) return Unexpected("an object");
   if (Consume('}')) return absl::OkStatus();
+  ++depth_;
   do {
     if (Peek() != '"') return Unexpected("a name in quotes");
     ASSIGN_OR_RETURN(const std::string_view key, String(texts));
     if (!Consume(':')) return Unexpected("':'");
     RETURN_IF_ERROR(visit(key));
   } while (Consume(','));
+  --depth_;
   return Consume('}') ? absl::OkStatus() : Unexpected("',' or '}'");
 }
 
@@ -115,9 +119,11 @@ template <typename Visit>
 absl::Status JsonCursor::Array(Visit&& visit) {
   if (!Consume('[')) return Unexpected("a list");
   if (Consume(']')) return absl::OkStatus();
+  ++depth_;
   do {
     RETURN_IF_ERROR(visit());
   } while (Consume(','));
+  --depth_;
   return Consume(']') ? absl::OkStatus() : Unexpected("',' or ']'");
 }
 

@@ -22,7 +22,6 @@ void InputParts::Clear() {
   datatype = {};
   shape.clear();
   parameters = {};
-  raw.Trim(kKeptBytes);
   raw.Clear();
   binary.reset();
 }
@@ -35,6 +34,7 @@ void RequestParts::Clear() {
   pool.clear();
   input_count_ = 0;
   if (inputs_.size() > kKeptInputs) inputs_.resize(kKeptInputs);
+  for (InputParts& input : inputs_) input.raw.Trim(kKeptBytes);
 }
 
 InputParts& RequestParts::AddInput() {

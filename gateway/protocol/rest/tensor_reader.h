@@ -9,24 +9,16 @@
 //
 // Borrows nothing past the call. Functions only; thread-safe.
 
-#include <cstdint>
-#include <span>
-#include <string>
+#include <cstddef>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "gateway/protocol/rest/byte_buffer.h"
 #include "gateway/protocol/rest/json_cursor.h"
+#include "gateway/protocol/rest/shape.h"
 #include "wire/datatype.h"
 
 namespace torchfleet::gateway::rest {
-
-// Dimensions, and arrays in one another.
-inline constexpr size_t kMaxRank = 64;
-
-using Shape = std::vector<int64_t>;
 
 struct TensorFormat {
   wire::DataType datatype;
@@ -44,15 +36,5 @@ struct TensorFormat {
 // unequal lengths and for what is no element of the datatype, with its place.
 absl::Status ReadTensor(JsonCursor& cursor, const TensorFormat& format, ByteBuffer& raw,
                         Shape& shape);
-
-// Elements of the shape. INVALID_ARGUMENT for a negative dimension and for a
-// product over int64, naming the input.
-absl::StatusOr<int64_t> ElementCount(std::span<const int64_t> shape, std::string_view name);
-
-// "inputs[x]", or `where` alone when there is no name.
-std::string Place(std::string_view where, std::string_view name);
-
-// "[2,3]", cut short when it is long.
-std::string ShapeText(std::span<const int64_t> shape);
 
 }  // namespace torchfleet::gateway::rest

@@ -14,7 +14,7 @@
 #include "base/status.h"
 #include "base/utf8.h"
 #include "gateway/protocol/rest/half_float.h"
-#include "gateway/protocol/rest/tensor_reader.h"
+#include "gateway/protocol/rest/shape.h"
 
 namespace torchfleet::gateway::rest {
 namespace {

@@ -211,6 +211,18 @@ TEST_CASE("Infer: hostile bodies are refused at once", "[gateway][rest]") {
   CHECK(refused(OneInput("FP32", "[1]", "[" + std::string(1'000'000, '1') + "]")));
 }
 
+TEST_CASE("Infer: a hundred deep is the limit", "[gateway][rest]") {
+  RestCodec codec;
+  const auto nested = [](size_t depth) {
+    return R"({"inputs":[],"x":)" + std::string(depth - 1, '[') + std::string(depth - 1, ']') + "}";
+  };
+  ReadCase at, over;
+  ReadInfer(codec, nested(100), at);
+  ReadInfer(codec, nested(101), over);
+  CHECK(at.status.ok());
+  CHECK(over.status.code() == absl::StatusCode::kInvalidArgument);
+}
+
 TEST_CASE("Infer: zero elements are taken as they come", "[gateway][rest]") {
   RestCodec codec;
   for (const auto& [shape, data] : {std::pair<std::string, std::string>{"[0]", "[]"},
