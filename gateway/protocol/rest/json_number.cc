@@ -90,12 +90,14 @@ int Excess(const Decimal& decimal, double magnitude) {
                : Sign(std::fma(digits, kPowersOfTen[static_cast<size_t>(decimal.exponent)],
                                -magnitude));
   }
-  // Digit by digit. A tie between two halves has at most 97 of them (BF16,
-  // (2^8 + 1) × 2^-134), and none is a power of ten: both numbers begin at the
-  // same place.
+  // Digit by digit. A tie between two halves has at most 12 bits, so its lowest
+  // stands for a power of two that tells how many decimal digits there are; and
+  // none is a power of ten, so both numbers begin at the same place.
+  const int lowest = std::ilogb(magnitude) - 11;
+  const int precision = lowest < 0 ? 12 + -lowest * 7 / 10 : 40;
   std::array<char, 128> text;
   const auto written = std::to_chars(text.data(), text.data() + text.size(), magnitude,
-                                     std::chars_format::scientific, 110);
+                                     std::chars_format::scientific, precision);
   Digits theirs(std::string_view(text.data(), static_cast<size_t>(written.ptr - text.data())));
   Digits ours(decimal.text.substr(decimal.negative));
   while (!ours.AtEnd() || !theirs.AtEnd()) {

@@ -45,8 +45,6 @@ class PredictBody {
   const ModelSpec& spec_;
   const size_t max_bytes_;
   RequestParts& parts_;
-  // By input of the model: how many values it got.
-  std::vector<int64_t> values_;
 };
 
 absl::StatusOr<AnswerForm> PredictBody::ReadV1() {
@@ -117,13 +115,13 @@ absl::Status PredictBody::ReadRow(int64_t row) {
   size_t given = 0;
   RETURN_IF_ERROR(cursor_.Object(parts_.texts, [&](std::string_view key) -> absl::Status {
     ASSIGN_OR_RETURN(const size_t index, IndexOf("instances", key));
-    if (values_[index] > row) {
+    if (parts_.value_counts[index] > row) {
       return Invalid("instances", fmt::format("instances[{}] has '{}' twice", row, Clip(key)));
     }
     RETURN_IF_ERROR(ReadValue("instances", index, parts_.value_shape));
     Shape& shape = parts_.inputs()[index].shape;
     if (row == 0) shape = parts_.value_shape;
-    ++values_[index];
+    ++parts_.value_counts[index];
     ++given;
     if (shape == parts_.value_shape) return absl::OkStatus();
     return Invalid("instances",
@@ -139,13 +137,13 @@ absl::Status PredictBody::ReadColumns() {
   if (!AtNames()) return ReadOnly("inputs");
   RETURN_IF_ERROR(cursor_.Object(parts_.texts, [&](std::string_view key) -> absl::Status {
     ASSIGN_OR_RETURN(const size_t index, IndexOf("inputs", key));
-    if (values_[index]++ > 0) {
+    if (parts_.value_counts[index]++ > 0) {
       return Invalid("inputs", fmt::format("'inputs' has '{}' twice", Clip(key)));
     }
     return ReadValue("inputs", index, parts_.inputs()[index].shape);
   }));
-  for (size_t i = 0; i < values_.size(); ++i) {
-    if (values_[i] > 0) continue;
+  for (size_t i = 0; i < parts_.value_counts.size(); ++i) {
+    if (parts_.value_counts[i] > 0) continue;
     return Invalid("inputs", fmt::format("'inputs' has no '{}'; expected {}",
                                          Clip(spec_.inputs[i].name), InputNames(spec_)));
   }
@@ -188,7 +186,7 @@ void PredictBody::AddInputs() {
     input.name = tensor.name;
     input.datatype = DataTypeName(tensor.datatype);
   }
-  values_.assign(spec_.inputs.size(), 0);
+  parts_.value_counts.assign(spec_.inputs.size(), 0);
 }
 
 bool PredictBody::AtNames() {

@@ -71,6 +71,8 @@ class RequestParts {
   std::vector<wire::Parameter> pool;
   // Of the value that was read last.
   Shape value_shape;
+  // By input: how many values it got.
+  std::vector<int64_t> value_counts;
 
  private:
   std::span<const wire::Parameter> Resolved(ParameterRange range) const {
