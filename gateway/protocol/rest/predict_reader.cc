@@ -67,8 +67,8 @@ absl::StatusOr<AnswerForm> PredictBody::ReadV1() {
   }));
   RETURN_IF_ERROR(cursor_.ExpectEnd());
   if (seen.Has(kInstances) == seen.Has(kInputs)) {
-    return Invalid("instances", fmt::format("the body has {} 'instances' and 'inputs'; expected "
-                                            "one of them",
+    return Invalid("instances", fmt::format("expected either 'instances' or 'inputs'; the body "
+                                            "has {}",
                                             seen.Has(kInputs) ? "both" : "neither"));
   }
   AnswerForm form;

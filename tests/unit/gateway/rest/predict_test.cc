@@ -111,8 +111,8 @@ void CheckBad(const ReadCase& read, const Bad& row) {
 
 TEST_CASE("V1: what is wrong is named", "[gateway][rest]") {
   const Bad rows[] = {
-      {&kOne, "{}", "neither 'instances' and 'inputs'"},
-      {&kOne, R"({"instances": [], "inputs": []})", "both"},
+      {&kOne, "{}", "has neither"},
+      {&kOne, R"({"instances": [], "inputs": []})", "has both"},
       {&kOne, R"({"instances": [], "instances": []})", "came twice"},
       {&kOne, R"({"instances": 5})", "a list of instances"},
       {&kOne, R"({"instances": [[1, 2], [3]]})", "instances[x] has lists of unequal lengths"},
