@@ -1,0 +1,164 @@
+#include "tests/fuzz/rest_check.h"
+
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "gateway/protocol/rest/rest_codec.h"
+#include "gateway/protocol/rest/routes.h"
+#include "gateway/protocol/rest/tensor_writer.h"
+#include "wire/infer_views.h"
+#include "wire/infer_writer.h"
+
+namespace torchfleet::gateway::rest {
+namespace {
+
+// Accepts what is JSON, whatever its numbers: nlohmann's own acceptor refuses
+// those over a double, which are JSON all the same.
+class Grammar : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  static bool Accepts(std::string_view text) {
+    Grammar grammar;
+    return nlohmann::json::sax_parse(text, &grammar) || grammar.large_number_;
+  }
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return true; }
+  bool key(string_t&) override { return true; }
+  bool end_object() override { return true; }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(std::size_t, const std::string&,
+                   const nlohmann::detail::exception& error) override {
+    constexpr int kNumberOverflow = 406;
+    large_number_ = error.id == kNumberOverflow;
+    return false;
+  }
+
+ private:
+  bool large_number_ = false;
+};
+
+std::string Joined(std::span<const std::string_view> pieces) {
+  std::string all;
+  for (const std::string_view piece : pieces) all += piece;
+  return all;
+}
+
+ModelSpec SpecOf(unsigned char choice) {
+  const wire::DataType datatype = wire::kAllDataTypes[choice % wire::kAllDataTypes.size()];
+  ModelSpec spec = {"m", {"1"}, "", {{"x", datatype, {-1, 2}}}, {}};
+  if (choice & 0x40) spec.inputs[0].shape = {-1};
+  if (choice & 0x80) spec.inputs.push_back({"b", wire::DataType::kBytes, {-1}});
+  return spec;
+}
+
+// The request's inputs as a worker that echoes them answers.
+std::string Echo(const wire::InferRequestView& request) {
+  std::vector<wire::TensorSource> outputs;
+  for (size_t i = 0; i < request.inputs().size(); ++i) {
+    const wire::TensorView& input = request.inputs()[i];
+    outputs.push_back({.name = input.name,
+                       .datatype = input.datatype,
+                       .shape = input.shape,
+                       .parameters = input.parameters,
+                       .data = request.raw_input_contents()[i]});
+  }
+  wire::InferWriter writer;
+  const wire::ResponseSource response = {.model_name = "m",
+                                         .model_version = "1",
+                                         .id = request.id(),
+                                         .parameters = request.parameters(),
+                                         .outputs = outputs};
+  return Joined(*writer.Write(response));
+}
+
+// Columns that were written read back to the same bytes.
+std::string ReadBackFault(RestCodec& codec, const ModelSpec& spec, const std::string& json,
+                          const wire::InferRequestView& request) {
+  for (const wire::TensorView& input : request.inputs()) {
+    for (const int64_t dimension : input.shape) {
+      // Lists under an empty one have no shape in JSON.
+      if (dimension == 0) return "";
+    }
+  }
+  std::string body = json;
+  body.replace(body.find("outputs"), 7, "inputs");
+  const auto again = codec.ReadV1Predict({"m", "", {}, body}, spec);
+  if (!again.ok()) return "an answer cannot be read: " + std::string(again.status().message());
+  const std::string message = Joined(again->pieces);
+  wire::InferRequestView view;
+  if (!view.Parse(message).ok()) return "the second request is none";
+  for (size_t i = 0; i < request.inputs().size(); ++i) {
+    if (view.raw_input_contents()[i] != request.raw_input_contents()[i]) return "bytes changed";
+  }
+  return "";
+}
+
+std::string RequestFault(RestCodec& codec, const ModelSpec& spec, const RestRequest& read) {
+  const std::string message = Joined(read.pieces);
+  wire::InferRequestView view;
+  if (message.size() != read.size || !view.Parse(message).ok()) return "the request is none";
+  if (view.raw_input_contents().size() != view.inputs().size()) return "contents are missing";
+  const std::string response = Echo(view);
+  for (const auto kind : {AnswerForm::Kind::kInfer, AnswerForm::Kind::kPredictions,
+                          AnswerForm::Kind::kOutputs, AnswerForm::Kind::kPlain}) {
+    AnswerForm form = read.form;
+    form.kind = kind;
+    const auto answer = codec.WriteAnswer(response, form);
+    // A binary tensor may be anything; one from JSON fits its shape.
+    if (!answer.ok() && read.form.kind != AnswerForm::Kind::kInfer &&
+        answer.status().code() == absl::StatusCode::kInternal) {
+      return std::string(answer.status().message());
+    }
+    if (!answer.ok()) continue;
+    const std::string body = Joined(answer->pieces);
+    const std::string json = body.substr(0, answer->inference_header_length.value_or(body.size()));
+    if (!Grammar::Accepts(json)) return "an answer is not JSON: " + json;
+    if (kind != AnswerForm::Kind::kOutputs || read.form.kind == AnswerForm::Kind::kInfer) continue;
+    if (std::string fault = ReadBackFault(codec, spec, json, view); !fault.empty()) return fault;
+  }
+  return "";
+}
+
+}  // namespace
+
+std::string RestFault(std::string_view input) {
+  if (input.size() < 2) return "";
+  const auto choice = static_cast<unsigned char>(input[1]);
+  const char mode = input[0];
+  std::string_view body = input.substr(2);
+  RestCodec codec(RestLimits{.message_bytes = 1 << 20});
+  const ModelSpec spec = SpecOf(choice);
+  if (mode == 'r') {
+    const RouteMatch match = MatchRoute("POST", body);
+    return (match.code == 200) == match.error.ok() ? "" : "a route fails without an error";
+  }
+  if (mode == 'a') {
+    AnswerForm form;
+    form.kind = static_cast<AnswerForm::Kind>(choice % 4);
+    form.binary = choice >= 128;
+    const auto answer = codec.WriteAnswer(body, form);
+    if (!answer.ok() || form.binary || Grammar::Accepts(Joined(answer->pieces))) return "";
+    return "an answer is not JSON: " + Joined(answer->pieces);
+  }
+  const std::string length = std::to_string(choice);
+  RestCall call = {"m", "", {}, body};
+  if (mode == 'b') call.inference_header_length = length;
+  const auto read = mode == 'v'   ? codec.ReadV1Predict(call, spec)
+                    : mode == 'x' ? codec.ReadPlainPredict(call, spec)
+                                  : codec.ReadInfer(call, &spec);
+  if (!read.ok()) {
+    return read.status().message().size() <= 512 ? "" : "an error is too long";
+  }
+  if (mode == 'b') body = body.substr(0, choice);
+  if (!RestCodec::IsRaw(call) && !Grammar::Accepts(body)) return "a body was taken that is no JSON";
+  return RequestFault(codec, spec, *read);
+}
+
+}  // namespace torchfleet::gateway::rest

@@ -1,0 +1,15 @@
+#pragma once
+// Reads one input as a REST call and as an answer, and says what is not as it
+// should be: a body taken that is not JSON, tensors that do not fit their
+// shapes, an answer that is not JSON or does not read back to the same bytes.
+
+#include <string>
+#include <string_view>
+
+namespace torchfleet::gateway::rest {
+
+// Empty when all is well. The first byte chooses the reader, the second the
+// model's tensors or the length of the JSON.
+std::string RestFault(std::string_view input);
+
+}  // namespace torchfleet::gateway::rest

@@ -1,0 +1,51 @@
+#include "net/socket/address.h"
+
+#include <catch2/catch_test_macros.hpp>
+#include <string>
+
+#include "net/loop/loop.h"
+#include "net/socket/listener.h"
+#include "tests/fakes/temporary_folder.h"
+
+namespace torchfleet::net {
+namespace {
+
+TEST_CASE("ParseAddress: hosts, numbers and paths", "[net][socket]") {
+  CHECK(ParseAddress("127.0.0.1:80")->family() == AF_INET);
+  CHECK(ParseAddress("localhost:0").ok());
+  CHECK(ParseAddress("unix:/tmp/socket")->family() == AF_UNIX);
+  CHECK(ParseAddress("127.0.0.1:80")->text == "127.0.0.1:80");
+}
+
+TEST_CASE("ParseAddress: what is no address says what one is", "[net][socket]") {
+  for (const std::string text :
+       {"", "localhost", ":80", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x", "unix:", "[]:1"}) {
+    CAPTURE(text);
+    CHECK(absl::IsInvalidArgument(ParseAddress(text).status()));
+  }
+  CHECK(absl::IsInvalidArgument(ParseAddress("unix:/" + std::string(200, 'x')).status()));
+  CHECK(absl::IsUnavailable(ParseAddress("no.such.host.invalid:1").status()));
+}
+
+TEST_CASE("Listener: tells its port, shares it, and minds a living socket file", "[net][socket]") {
+  const auto loop = *Loop::Create();
+  const auto first = Listener::Open(*loop, *ParseAddress("127.0.0.1:0"), [](int) {});
+  REQUIRE(first.ok());
+  CHECK((*first)->address().text != "127.0.0.1:0");
+  CHECK(Listener::Open(*loop, (*first)->address(), [](int) {}).ok());
+  CHECK(absl::IsUnavailable(
+      Listener::Open(*loop, *ParseAddress("192.0.2.1:1"), [](int) {}).status()));
+
+  const TemporaryFolder folder;
+  const std::string path = "unix:" + (folder.path() / "socket").string();
+  {
+    const auto socket = Listener::Open(*loop, *ParseAddress(path), [](int) {});
+    REQUIRE(socket.ok());
+    CHECK((*socket)->address().text == path);
+    CHECK(absl::IsUnavailable(Listener::Open(*loop, *ParseAddress(path), [](int) {}).status()));
+  }
+  CHECK_FALSE(std::filesystem::exists(folder.path() / "socket"));
+}
+
+}  // namespace
+}  // namespace torchfleet::net

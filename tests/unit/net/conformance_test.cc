@@ -1,0 +1,291 @@
+// What RFC 9113 says a server MUST make of frames that break its rules, and of
+// odd ones that do not.
+
+#include <catch2/catch_test_macros.hpp>
+#include <string>
+#include <thread>
+
+#include "tests/unit/net/raw_peer.h"
+
+namespace torchfleet::net {
+namespace {
+
+constexpr uint32_t kProtocol = 1, kFlowControl = 3, kFrameSize = 6, kCompression = 9;
+
+std::string Headers1() { return FrameBytes(kHeadersFrame, kEndHeaders, 1, EchoHeaders()); }
+
+TEST_CASE("HTTP/2: what breaks the connection's rules ends it with the right code",
+          "[net][http2]") {
+  struct Row {
+    const char* what;
+    std::string bytes;
+    uint32_t code;
+  };
+  const Row rows[] = {
+      {"DATA on stream 0 (6.1)", FrameBytes(kDataFrame, 0, 0, "x"), kProtocol},
+      {"DATA on an idle stream (5.1)", FrameBytes(kDataFrame, 0, 1, "x"), kProtocol},
+      {"padding longer than the frame (6.1)", Headers1() + FrameBytes(kDataFrame, 8, 1, "\x05xx"),
+       kProtocol},
+      {"HEADERS on stream 0 (6.2)", FrameBytes(kHeadersFrame, kEndHeaders, 0, EchoHeaders()),
+       kProtocol},
+      {"HEADERS on an even stream (5.1.1)",
+       FrameBytes(kHeadersFrame, kEndHeaders, 2, EchoHeaders()), kProtocol},
+      {"a header block interrupted (4.3)",
+       FrameBytes(kHeadersFrame, 0, 1, EchoHeaders()) + FrameBytes(kPingFrame, 0, 0, "12345678"),
+       kProtocol},
+      {"a header block continued on another stream (6.10)",
+       FrameBytes(kHeadersFrame, 0, 1, EchoHeaders()) +
+           FrameBytes(kContinuationFrame, kEndHeaders, 3, ""),
+       kProtocol},
+      {"CONTINUATION of nothing (6.10)", FrameBytes(kContinuationFrame, kEndHeaders, 1, ""),
+       kProtocol},
+      {"headers that HPACK cannot read (4.3)",
+       FrameBytes(kHeadersFrame, kEndHeaders, 1, "\xff\xff"), kCompression},
+      {"RST_STREAM on stream 0 (6.4)", FrameBytes(kResetFrame, 0, 0, BigEndian32(8)), kProtocol},
+      {"RST_STREAM on an idle stream (6.4)", FrameBytes(kResetFrame, 0, 1, BigEndian32(8)),
+       kProtocol},
+      {"RST_STREAM of 3 bytes (6.4)", Headers1() + FrameBytes(kResetFrame, 0, 1, "abc"),
+       kFrameSize},
+      {"SETTINGS on a stream (6.5)", FrameBytes(kSettingsFrame, 0, 1, ""), kProtocol},
+      {"SETTINGS of 5 bytes (6.5)", FrameBytes(kSettingsFrame, 0, 0, "abcde"), kFrameSize},
+      {"SETTINGS ACK with a payload (6.5)",
+       FrameBytes(kSettingsFrame, kAck, 0, std::string(6, '\0')), kFrameSize},
+      {"ENABLE_PUSH of 2 (6.5.2)",
+       FrameBytes(kSettingsFrame, 0, 0, std::string("\0\2", 2) + BigEndian32(2)), kProtocol},
+      {"INITIAL_WINDOW_SIZE over 2^31-1 (6.5.2)",
+       FrameBytes(kSettingsFrame, 0, 0, std::string("\0\4", 2) + BigEndian32(0x80000000)),
+       kFlowControl},
+      {"MAX_FRAME_SIZE under 2^14 (6.5.2)",
+       FrameBytes(kSettingsFrame, 0, 0, std::string("\0\5", 2) + BigEndian32(16383)), kProtocol},
+      {"PUSH_PROMISE from a client (8.4)",
+       Headers1() + FrameBytes(kPushFrame, kEndHeaders, 1, BigEndian32(2)), kProtocol},
+      {"PING on a stream (6.7)", FrameBytes(kPingFrame, 0, 1, "12345678"), kProtocol},
+      {"PING of 7 bytes (6.7)", FrameBytes(kPingFrame, 0, 0, "1234567"), kFrameSize},
+      {"GOAWAY on a stream (6.8)", FrameBytes(kGoawayFrame, 0, 1, std::string(8, '\0')), kProtocol},
+      {"WINDOW_UPDATE of 0 for the connection (6.9)",
+       FrameBytes(kWindowFrame, 0, 0, BigEndian32(0)), kProtocol},
+      // A stream's error, which may end the connection too (5.4.2).
+      {"WINDOW_UPDATE of 0 for a stream (6.9)",
+       Headers1() + FrameBytes(kWindowFrame, 0, 1, BigEndian32(0)), kProtocol},
+      {"WINDOW_UPDATE of 3 bytes (6.9)", FrameBytes(kWindowFrame, 0, 0, "abc"), kFrameSize},
+      {"WINDOW_UPDATE on an idle stream (5.1)", FrameBytes(kWindowFrame, 0, 1, BigEndian32(1)),
+       kProtocol},
+      {"a connection window over 2^31-1 (6.9.1)",
+       FrameBytes(kWindowFrame, 0, 0, BigEndian32(0x7fffffff)), kFlowControl},
+      {"a frame over the size we said (4.2)", FrameBytes(kPingFrame, 0, 0, std::string(16385, 'x')),
+       kFrameSize},
+      {"PRIORITY on stream 0 (6.3)", FrameBytes(kPriorityFrame, 0, 0, "12345"), kProtocol},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    const auto server = EchoServer();
+    RawPeer peer(*server);
+    peer.Write(row.bytes);
+    const auto code = peer.GoawayCode();
+    REQUIRE(code);
+    CHECK(*code == row.code);
+    // Nobody else notices.
+    RawPeer other(*server);
+    other.Call(1, "still here");
+    CHECK(other.Echo(1) == "still here");
+  }
+}
+
+TEST_CASE("HTTP/2: what breaks a stream's rules ends that stream alone", "[net][http2]") {
+  struct Row {
+    const char* what;
+    std::string bytes;
+    uint32_t code;
+  };
+  const auto headers = [](const std::string& block) {
+    return FrameBytes(kHeadersFrame, kEndHeaders, 1, block);
+  };
+  const Row rows[] = {
+      {"an upper-case name (8.2.1)", headers(EchoHeaders() + Field("X-Upper", "1")), kProtocol},
+      {"connection-specific field (8.2.2)", headers(EchoHeaders() + Field("connection", "close")),
+       kProtocol},
+      {"te other than trailers (8.2.2)", headers(EchoHeaders() + Field("te", "gzip")), kProtocol},
+      {"no :method (8.3.1)", headers(Field(":scheme", "http") + Field(":path", "/")), kProtocol},
+      {"no :path (8.3.1)", headers(Field(":scheme", "http") + Field(":method", "POST")), kProtocol},
+      {"an empty :path (8.3.1)",
+       headers(Field(":scheme", "http") + Field(":method", "POST") + Field(":path", "")),
+       kProtocol},
+      {"a pseudo-header twice (8.3.1)", headers(Field(":method", "POST") + EchoHeaders()),
+       kProtocol},
+      {"a pseudo-header after others (8.3)", headers(Field("x", "1") + EchoHeaders()), kProtocol},
+      {"a pseudo-header nobody knows (8.3)", headers(Field(":other", "1") + EchoHeaders()),
+       kProtocol},
+      {"a pseudo-header among trailers (8.1)",
+       headers(EchoHeaders()) +
+           FrameBytes(kHeadersFrame, kEndHeaders | kEndStream, 1, Field(":method", "POST")),
+       kProtocol},
+      {"content-length that is not the body's (8.1.1)",
+       headers(EchoHeaders() + Field("content-length", "3")) +
+           FrameBytes(kDataFrame, kEndStream, 1, "toolong"),
+       kProtocol},
+      {"a stream's window over 2^31-1 (6.9.1)",
+       headers(EchoHeaders()) + FrameBytes(kWindowFrame, 0, 1, BigEndian32(0x7fffffff)),
+       kFlowControl},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    const auto server = EchoServer();
+    RawPeer peer(*server);
+    peer.Write(row.bytes);
+    const auto code = peer.ResetCode(1);
+    REQUIRE(code);
+    CHECK(*code == row.code);
+    peer.Call(3, "still here");
+    CHECK(peer.Echo(3) == "still here");
+  }
+}
+
+TEST_CASE("HTTP/2: DATA after the end of its stream is an error", "[net][http2]") {
+  const auto server = EchoServer();
+  RawPeer peer(*server);
+  peer.Call(1, "whole");
+  peer.Write(kDataFrame, 0, 1, "more");
+  // A stream error or a connection error, as the RFC leaves it (5.1).
+  bool refused = false;
+  while (const auto frame = peer.Next()) {
+    if (frame->type == kResetFrame || frame->type == kGoawayFrame) {
+      refused = true;
+      break;
+    }
+  }
+  CHECK(refused);
+}
+
+TEST_CASE("HTTP/2: what is odd and allowed changes nothing", "[net][http2]") {
+  struct Row {
+    const char* what;
+    std::string before;
+  };
+  const Row rows[] = {
+      {"a frame of an unknown type (4.1)", FrameBytes(0xee, 0xff, 0, "whatever")},
+      {"a setting nobody knows (6.5.2)",
+       FrameBytes(kSettingsFrame, 0, 0, std::string("\x7f\x7f", 2) + BigEndian32(1))},
+      {"PRIORITY (5.3.2)", FrameBytes(kPriorityFrame, 0, 9, std::string(5, '\0'))},
+      {"PING (6.7)", FrameBytes(kPingFrame, 0, 0, "12345678")},
+      {"a PING nobody asked for, answered (6.7)", FrameBytes(kPingFrame, kAck, 0, "12345678")},
+      {"WINDOW_UPDATE (6.9)", FrameBytes(kWindowFrame, 0, 0, BigEndian32(1000))},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    const auto server = EchoServer();
+    RawPeer peer(*server);
+    peer.Write(row.before);
+    peer.Call(1, "hello");
+    CHECK(peer.Echo(1) == "hello");
+  }
+}
+
+TEST_CASE("HTTP/2: a PING is answered with its own bytes", "[net][http2]") {
+  const auto server = EchoServer();
+  RawPeer peer(*server);
+  peer.Write(kPingFrame, 0, 0, "12345678");
+  const auto pong = peer.NextOf(kPingFrame);
+  REQUIRE(pong);
+  CHECK(pong->flags == kAck);
+  CHECK(pong->payload == "12345678");
+}
+
+TEST_CASE("HTTP/2: headers in CONTINUATIONs, a body in many frames, padding", "[net][http2]") {
+  const auto server = EchoServer();
+  RawPeer peer(*server);
+  const std::string block = EchoHeaders();
+  const size_t part = block.size() / 5 + 1;
+  peer.Write(kHeadersFrame, 0, 1, block.substr(0, part));
+  for (size_t i = part; i < block.size(); i += part) {
+    peer.Write(kContinuationFrame, i + part >= block.size() ? kEndHeaders : 0, 1,
+               block.substr(i, part));
+  }
+  for (const char c : EchoBody("drop by drop")) {
+    peer.Write(kDataFrame, 8, 1, std::string("\3", 1) + c + std::string(3, '\0'));  // padded
+  }
+  peer.Write(kDataFrame, kEndStream, 1, "");
+  CHECK(peer.Echo(1) == "drop by drop");
+}
+
+TEST_CASE("HTTP/2: the peer's windows are kept, its stream's and the connection's",
+          "[net][http2][flow]") {
+  const auto server = EchoServer();
+  RawPeer peer(*server);
+  // Ten bytes for each stream.
+  peer.Write(kSettingsFrame, 0, 0, std::string("\0\4", 2) + BigEndian32(10));
+  peer.Call(1, std::string(100, 'x'));
+  std::string body;
+  for (int updates = 0; body.size() < 105; ++updates) {
+    const auto frame = peer.NextOf(kDataFrame);
+    REQUIRE(frame);
+    CHECK(frame->payload.size() <= 10);
+    body += frame->payload;
+    peer.Write(kWindowFrame, 0, 1, BigEndian32(10));
+    REQUIRE(updates < 100);
+  }
+  CHECK(body.substr(5) == std::string(100, 'x'));
+  CHECK(peer.NextOf(kHeadersFrame)->flags == (kEndHeaders | kEndStream));
+}
+
+TEST_CASE("HTTP/2: what is no HTTP/2 ends the connection", "[net][http2]") {
+  const auto server = EchoServer();
+  for (const char* text : {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nXX\r\n\r\n",
+                           "\x16\x03\x01\x02hello hello hello hello"}) {
+    CAPTURE(text);
+    RawPeer peer(*server, /*hello=*/false);
+    peer.Write(text);
+    CHECK(peer.Ends());
+  }
+}
+
+TEST_CASE("HTTP/2: streams over a limit that the peer has not read yet may be tried again",
+          "[net][http2]") {
+  Http2Options options;
+  options.limits.streams = 2;
+  const auto server = EchoServer(options);
+  RawPeer peer(*server);
+  for (const uint32_t stream : {1, 3, 5}) {
+    peer.Write(kHeadersFrame, kEndHeaders, stream, EchoHeaders());
+  }
+  CHECK(peer.ResetCode(5) == 7);  // REFUSED_STREAM
+  peer.Write(kDataFrame, kEndStream, 1, EchoBody("one"));
+  CHECK(peer.Echo(1) == "one");
+  peer.Call(7, "now");
+  CHECK(peer.Echo(7) == "now");
+}
+
+TEST_CASE("HTTP/2: a peer that goes over a limit it has read loses its connection",
+          "[net][http2]") {
+  Http2Options options;
+  options.limits.streams = 2;
+  const auto server = EchoServer(options);
+  RawPeer peer(*server);
+  REQUIRE(peer.NextOf(kSettingsFrame));  // acknowledged
+  for (const uint32_t stream : {1, 3, 5}) {
+    peer.Write(kHeadersFrame, kEndHeaders, stream, EchoHeaders());
+  }
+  CHECK(peer.GoawayCode() == kProtocol);
+}
+
+TEST_CASE("HTTP/2: draining serves what was begun, and what was on its way", "[net][http2]") {
+  const auto server = EchoServer();
+  RawPeer peer(*server);
+  peer.Write(kHeadersFrame, kEndHeaders, 1, EchoHeaders());
+  peer.Write(kPingFrame, 0, 0, "12345678");
+  REQUIRE(peer.NextOf(kPingFrame));
+  std::jthread drain([&] { server->Drain(absl::Seconds(20)); });
+  const auto notice = peer.NextOf(kGoawayFrame);
+  REQUIRE(notice);
+  CHECK(notice->payload.substr(0, 4) == BigEndian32(0x7fffffff));
+  peer.Call(3, "on its way");
+  CHECK(peer.Echo(3) == "on its way");
+  const auto goodbye = peer.NextOf(kGoawayFrame);
+  REQUIRE(goodbye);
+  CHECK(goodbye->payload.substr(0, 4) == BigEndian32(3));
+  peer.Write(kDataFrame, kEndStream, 1, EchoBody("begun before"));
+  CHECK(peer.Echo(1) == "begun before");
+  CHECK(peer.Ends());
+}
+
+}  // namespace
+}  // namespace torchfleet::net

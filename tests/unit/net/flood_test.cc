@@ -1,0 +1,83 @@
+// Peers that cost more than they are worth lose their connection; others do not
+// notice.
+
+#include <catch2/catch_test_macros.hpp>
+#include <string>
+
+#include "tests/unit/net/raw_peer.h"
+
+namespace torchfleet::net {
+namespace {
+
+constexpr uint32_t kCalm = 11;
+
+Http2Options Strict() {
+  Http2Options options;
+  options.limits.resets = {20, 0};
+  options.limits.pings = {20, 0};
+  return options;
+}
+
+void CheckOthers(const Server& server) {
+  RawPeer other(server);
+  other.Call(1, "still here");
+  CHECK(other.Echo(1) == "still here");
+}
+
+TEST_CASE("Flood: pings, settings and empty frames are told to calm down", "[net][http2]") {
+  const std::string floods[] = {
+      FrameBytes(kPingFrame, 0, 0, "12345678"),
+      FrameBytes(kSettingsFrame, 0, 0, ""),
+      FrameBytes(kDataFrame, 0, 1, ""),
+  };
+  for (const std::string& frame : floods) {
+    const auto server = EchoServer(Strict());
+    RawPeer peer(*server);
+    peer.Write(kHeadersFrame, kEndHeaders, 1, EchoHeaders());
+    std::string flood;
+    for (int i = 0; i < 100; ++i) flood += frame;
+    peer.Write(flood);
+    CHECK(peer.GoawayCode() == kCalm);
+    CheckOthers(*server);
+  }
+}
+
+TEST_CASE("Flood: streams opened to be reset", "[net][http2]") {
+  const auto server = EchoServer(Strict());
+  RawPeer peer(*server);
+  std::string flood;
+  for (uint32_t stream = 1; stream < 200; stream += 2) {
+    flood += FrameBytes(kHeadersFrame, kEndHeaders, stream, EchoHeaders());
+    flood += FrameBytes(kResetFrame, 0, stream, BigEndian32(8));
+  }
+  peer.Write(flood);
+  CHECK(peer.GoawayCode() == kCalm);
+  CheckOthers(*server);
+}
+
+TEST_CASE("Flood: headers over the limit are answered 431", "[net][http2]") {
+  const auto server = EchoServer();
+  RawPeer peer(*server);
+  const std::string block = EchoHeaders() + Field("x", std::string(9000, 'x'));
+  peer.Write(kHeadersFrame, kEndHeaders, 1, block);
+  const auto answer = peer.NextOf(kHeadersFrame);
+  REQUIRE(answer);
+  CHECK(answer->stream == 1);
+  CHECK(answer->payload.find("431") != std::string::npos);
+  peer.Call(3, "still here");
+  CHECK(peer.Echo(3) == "still here");
+}
+
+TEST_CASE("Flood: headers without end drop the connection", "[net][http2]") {
+  const auto server = EchoServer();
+  RawPeer peer(*server);
+  peer.Write(kHeadersFrame, 0, 1, EchoHeaders());
+  const std::string part =
+      FrameBytes(kContinuationFrame, 0, 1, Field("x", std::string(16000, 'x')));
+  for (int i = 0; i < 1024; ++i) peer.Write(part);  // 16 MiB
+  CHECK(peer.Ends());
+  CheckOthers(*server);
+}
+
+}  // namespace
+}  // namespace torchfleet::net

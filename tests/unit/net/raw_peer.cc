@@ -1,0 +1,171 @@
+#include "tests/unit/net/raw_peer.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include "net/grpc/server_call.h"
+#include "net/socket/address.h"
+
+namespace torchfleet::net {
+namespace {
+
+struct EchoHandler : GrpcServerHandler {
+  void OnMessage(GrpcServerCall& call, std::string_view message) override { call.Send(message); }
+  void OnHalfClose(GrpcServerCall& call) override { call.Finish({}); }
+  void OnDone(GrpcServerCall&, bool) override {}
+};
+
+uint32_t Read32(std::string_view bytes) {
+  uint32_t value = 0;
+  for (size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(bytes[i]);
+  return value;
+}
+
+}  // namespace
+
+std::string BigEndian32(uint32_t value) {
+  return {static_cast<char>(value >> 24), static_cast<char>(value >> 16),
+          static_cast<char>(value >> 8), static_cast<char>(value)};
+}
+
+std::string FrameBytes(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload) {
+  std::string bytes = BigEndian32(static_cast<uint32_t>(payload.size())).substr(1);
+  bytes += static_cast<char>(type);
+  bytes += static_cast<char>(flags);
+  return bytes + BigEndian32(stream) + std::string(payload);
+}
+
+std::string Field(std::string_view name, std::string_view value) {
+  const auto text = [](std::string_view part) {
+    std::string bytes;
+    if (part.size() < 127) {
+      bytes += static_cast<char>(part.size());
+    } else {
+      bytes += '\x7f';
+      size_t rest = part.size() - 127;
+      for (; rest >= 128; rest >>= 7) bytes += static_cast<char>(0x80 | (rest & 0x7f));
+      bytes += static_cast<char>(rest);
+    }
+    return bytes + std::string(part);
+  };
+  return '\x10' + text(name) + text(value);
+}
+
+std::string EchoHeaders() {
+  return Field(":method", "POST") + Field(":scheme", "http") + Field(":path", "/echo.Echo/Say") +
+         Field(":authority", "test") + Field("te", "trailers") +
+         Field("content-type", "application/grpc");
+}
+
+std::string EchoBody(std::string_view message) {
+  return '\0' + BigEndian32(static_cast<uint32_t>(message.size())) + std::string(message);
+}
+
+std::unique_ptr<Server> EchoServer(Http2Options options) {
+  static EchoHandler echo;
+  ServerOptions server_options;
+  server_options.http2 = options;
+  auto server = Server::Start(server_options, [](Loop& loop) {
+    auto service = std::make_unique<GrpcService>(loop);
+    service->Add("/echo.Echo/Say", [](GrpcServerCall&) { return &echo; });
+    return service;
+  });
+  REQUIRE(server.ok());
+  return *std::move(server);
+}
+
+RawPeer::RawPeer(const Server& server, bool hello) {
+  const auto address = ParseAddress(server.address());
+  REQUIRE(address.ok());
+  fd_ = socket(address->family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  REQUIRE(connect(fd_, reinterpret_cast<const sockaddr*>(&address->storage), address->size) == 0);
+  if (hello) {
+    Write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    Write(kSettingsFrame, 0, 0, "");
+  }
+}
+
+RawPeer::~RawPeer() { close(fd_); }
+
+void RawPeer::Write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t count = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (count <= 0) return;
+    bytes.remove_prefix(static_cast<size_t>(count));
+  }
+}
+
+void RawPeer::Call(uint32_t stream, std::string_view message) {
+  Write(kHeadersFrame, kEndHeaders, stream, EchoHeaders());
+  Write(kDataFrame, kEndStream, stream, EchoBody(message));
+}
+
+bool RawPeer::Fill(size_t size) {
+  while (received_.size() < size) {
+    pollfd readable{.fd = fd_, .events = POLLIN, .revents = 0};
+    char room[65536];
+    if (poll(&readable, 1, 10000) <= 0) return false;
+    const ssize_t count = recv(fd_, room, sizeof room, 0);
+    if (count <= 0) return false;
+    received_.append(room, static_cast<size_t>(count));
+  }
+  return true;
+}
+
+std::optional<Frame> RawPeer::Next() {
+  if (!Fill(9)) return std::nullopt;
+  const size_t size = Read32(received_) >> 8;
+  if (!Fill(9 + size)) return std::nullopt;
+  Frame frame{.type = static_cast<uint8_t>(received_[3]),
+              .flags = static_cast<uint8_t>(received_[4]),
+              .stream = Read32(std::string_view(received_).substr(5)),
+              .payload = received_.substr(9, size)};
+  received_.erase(0, 9 + size);
+  if (frame.type == kSettingsFrame && (frame.flags & kAck) == 0) Write(kSettingsFrame, kAck, 0, "");
+  return frame;
+}
+
+std::optional<Frame> RawPeer::NextOf(uint8_t type) {
+  while (auto frame = Next()) {
+    if (frame->type == type) return frame;
+  }
+  return std::nullopt;
+}
+
+std::optional<uint32_t> RawPeer::GoawayCode() {
+  const auto frame = NextOf(kGoawayFrame);
+  if (!frame || frame->payload.size() < 8 || !Ends()) return std::nullopt;
+  return Read32(std::string_view(frame->payload).substr(4));
+}
+
+std::optional<uint32_t> RawPeer::ResetCode(uint32_t stream) {
+  while (const auto frame = NextOf(kResetFrame)) {
+    if (frame->stream == stream) return Read32(frame->payload);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> RawPeer::Echo(uint32_t stream) {
+  std::string body;
+  while (const auto frame = Next()) {
+    if (frame->stream != stream) continue;
+    if (frame->type == kResetFrame) return std::nullopt;
+    if (frame->type == kDataFrame) body += frame->payload;
+    if ((frame->type == kDataFrame || frame->type == kHeadersFrame) && frame->flags & kEndStream) {
+      return body.substr(std::min<size_t>(5, body.size()));
+    }
+  }
+  return std::nullopt;
+}
+
+bool RawPeer::Ends() {
+  while (Next()) continue;
+  pollfd readable{.fd = fd_, .events = POLLIN, .revents = 0};
+  char byte;
+  return poll(&readable, 1, 10000) == 1 && recv(fd_, &byte, 1, 0) <= 0;
+}
+
+}  // namespace torchfleet::net

@@ -1,0 +1,85 @@
+#pragma once
+// A peer that writes HTTP/2 byte by byte, to say what no library would.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/server/server.h"
+
+namespace torchfleet::net {
+
+struct Frame {
+  uint8_t type = 0;
+  uint8_t flags = 0;
+  uint32_t stream = 0;
+  std::string payload;
+};
+
+enum FrameType : uint8_t {
+  kDataFrame,
+  kHeadersFrame,
+  kPriorityFrame,
+  kResetFrame,
+  kSettingsFrame,
+  kPushFrame,
+  kPingFrame,
+  kGoawayFrame,
+  kWindowFrame,
+  kContinuationFrame
+};
+inline constexpr uint8_t kEndStream = 1, kAck = 1, kEndHeaders = 4;
+
+std::string FrameBytes(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload);
+std::string BigEndian32(uint32_t value);
+// A field never indexed, both parts literal without Huffman (RFC 7541, 6.2.2).
+std::string Field(std::string_view name, std::string_view value);
+// The headers of a gRPC call of the echo method.
+std::string EchoHeaders();
+// The body of a gRPC call with this message.
+std::string EchoBody(std::string_view message);
+
+// A server that echoes messages of /echo.Echo/Say.
+std::unique_ptr<Server> EchoServer(Http2Options options = {});
+
+class RawPeer {
+ public:
+  // Connected. `hello`: the preface and empty settings are sent, and the
+  // server's settings are acknowledged when they come.
+  explicit RawPeer(const Server& server, bool hello = true);
+  ~RawPeer();
+  RawPeer(const RawPeer&) = delete;
+  RawPeer& operator=(const RawPeer&) = delete;
+
+  // Ignores that the other side may have gone.
+  void Write(std::string_view bytes);
+  void Write(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload) {
+    Write(FrameBytes(type, flags, stream, payload));
+  }
+  // A whole call on this stream.
+  void Call(uint32_t stream, std::string_view message);
+
+  // The next frame; nothing when the connection has ended, or after 10 s.
+  std::optional<Frame> Next();
+  // The next frame of this type, others let go.
+  std::optional<Frame> NextOf(uint8_t type);
+  // The error code of the GOAWAY that ends the connection, which then does end.
+  std::optional<uint32_t> GoawayCode();
+  // The error code of the RST_STREAM for this stream.
+  std::optional<uint32_t> ResetCode(uint32_t stream);
+  // The echo to the call on this stream.
+  std::optional<std::string> Echo(uint32_t stream);
+  // The connection ends without another word.
+  bool Ends();
+
+ private:
+  bool Fill(size_t size);
+
+  int fd_ = -1;
+  std::string received_;
+};
+
+}  // namespace torchfleet::net
