@@ -40,7 +40,8 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
         "cannot listen on ", listen,
         ": the address is in use or not this machine's; choose another with --listen"));
   }
-  server->address_ = absl::StrCat(listen.substr(0, colon), ":", port);
+  const bool is_socket = listen.compare(0, 4, "unix") == 0;
+  server->address_ = is_socket ? listen : absl::StrCat(listen.substr(0, colon), ":", port);
   server->SetServing(false);
   return server;
 }

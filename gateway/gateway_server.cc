@@ -44,7 +44,10 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
                                          : CheckAddress("worker", options.worker));
   auto gateway = std::unique_ptr<GatewayServer>(new GatewayServer);
   ASSIGN_OR_RETURN(gateway->operators_, OperatorServer::Start(options.operator_listen));
-  ASSIGN_OR_RETURN(gateway->server_, GrpcServer::Start(options.listen, {&gateway->front_}));
+  ASSIGN_OR_RETURN(
+      gateway->edge_,
+      Edge::Start({.listen = options.listen, .threads = options.threads}, {&gateway->front_},
+                  gateway->fleet_, gateway->backends_, gateway->calls_));
   const std::atomic<bool>* connected = &gateway->registry_connected_;
   if (options.worker.empty()) {
     auto* self = gateway.get();
@@ -64,7 +67,7 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
 
 GatewayServer::~GatewayServer() {
   // The front end first: nothing below it may vanish while a call runs.
-  if (server_) Drain(absl::ZeroDuration());
+  if (edge_) Drain(absl::ZeroDuration());
   if (follower_) follower_->Stop();
   operators_.reset();
 }
@@ -73,10 +76,10 @@ void GatewayServer::Drain(absl::Duration deadline) {
   {
     const std::lock_guard lock(serving_mu_);
     draining_ = true;
-    server_->SetServing(false);
-    server_->SetServing(InferenceService::service_full_name(), false);
+    edge_->control().SetServing(false);
+    edge_->control().SetServing(InferenceService::service_full_name(), false);
   }
-  server_->Drain(deadline);
+  edge_->Drain(deadline);
 }
 
 void GatewayServer::Publish(FleetSnapshot fleet) {
@@ -92,8 +95,8 @@ void GatewayServer::Publish(FleetSnapshot fleet) {
 void GatewayServer::SetServing() {
   const std::lock_guard lock(serving_mu_);
   if (draining_) return;
-  server_->SetServing(true);
-  server_->SetServing(InferenceService::service_full_name(), true);
+  edge_->control().SetServing(true);
+  edge_->control().SetServing(InferenceService::service_full_name(), true);
 }
 
 }  // namespace torchfleet::gateway

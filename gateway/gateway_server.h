@@ -12,11 +12,11 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
-#include "base/grpc_server.h"
 #include "base/metrics.h"
 #include "base/snapshot.h"
 #include "gateway/discover/fleet_follower.h"
 #include "gateway/discover/fleet_snapshot.h"
+#include "gateway/edge/edge.h"
 #include "gateway/edge/inference_front.h"
 #include "gateway/forward/backend.h"
 #include "gateway/forward/model_calls.h"
@@ -31,6 +31,8 @@ struct GatewayOptions {
   // host:port of the one worker that answers every call; empty to follow the
   // registry.
   std::string worker;
+  // Event loops that calls come in on.
+  int threads = 2;
 };
 
 class GatewayServer {
@@ -43,7 +45,7 @@ class GatewayServer {
   void Drain(absl::Duration deadline);
 
   // Where calls and operators come in, as bound.
-  const std::string& address() const { return server_->address(); }
+  const std::string& address() const { return edge_->address(); }
   const std::string& operator_address() const { return operators_->address(); }
 
  private:
@@ -60,7 +62,7 @@ class GatewayServer {
   std::atomic<bool> registry_connected_ = false;  // without a follower
   std::shared_ptr<GatewayMetrics> metrics_;
   std::unique_ptr<OperatorServer> operators_;
-  std::unique_ptr<GrpcServer> server_;
+  std::unique_ptr<Edge> edge_;
   std::unique_ptr<FleetFollower> follower_;
 
   std::mutex serving_mu_;

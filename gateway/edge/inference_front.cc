@@ -77,31 +77,22 @@ grpc::ServerUnaryReactor* InferenceFront::ServerMetadata(
   return Answer(context, absl::OkStatus());
 }
 
-grpc::ServerUnaryReactor* InferenceFront::ModelInfer(grpc::CallbackServerContext* context,
-                                                     const grpc::ByteBuffer* request,
-                                                     grpc::ByteBuffer* response) {
-  return Forward({context, request, response}, "/inference.GRPCInferenceService/ModelInfer",
-                 /*counted=*/true);
-}
-
 grpc::ServerUnaryReactor* InferenceFront::ModelMetadata(grpc::CallbackServerContext* context,
                                                         const grpc::ByteBuffer* request,
                                                         grpc::ByteBuffer* response) {
-  return Forward({context, request, response}, kModelMetadata, /*counted=*/false);
+  return Forward({context, request, response}, kModelMetadata);
 }
 
 grpc::ServerUnaryReactor* InferenceFront::ModelConfig(grpc::CallbackServerContext* context,
                                                       const grpc::ByteBuffer* request,
                                                       grpc::ByteBuffer* response) {
-  return Forward({context, request, response}, "/inference.GRPCInferenceService/ModelConfig",
-                 /*counted=*/false);
+  return Forward({context, request, response}, "/inference.GRPCInferenceService/ModelConfig");
 }
 
 grpc::ServerUnaryReactor* InferenceFront::ModelStatistics(grpc::CallbackServerContext* context,
                                                           const grpc::ByteBuffer* request,
                                                           grpc::ByteBuffer* response) {
-  return Forward({context, request, response}, "/inference.GRPCInferenceService/ModelStatistics",
-                 /*counted=*/false);
+  return Forward({context, request, response}, "/inference.GRPCInferenceService/ModelStatistics");
 }
 
 grpc::ServerUnaryReactor* InferenceFront::ModelReady(grpc::CallbackServerContext* context,
@@ -109,8 +100,7 @@ grpc::ServerUnaryReactor* InferenceFront::ModelReady(grpc::CallbackServerContext
                                                      grpc::ByteBuffer* response) {
   const auto fleet = fleet_.Get();
   if (fleet->is_fixed()) {
-    return Forward({context, request, response}, "/inference.GRPCInferenceService/ModelReady",
-                   /*counted=*/false);
+    return Forward({context, request, response}, "/inference.GRPCInferenceService/ModelReady");
   }
   const auto head = ScanHead(*request);
   if (!head.ok()) return Answer(context, head.status());
@@ -143,26 +133,19 @@ grpc::ServerUnaryReactor* InferenceFront::RepositoryIndex(grpc::CallbackServerCo
   return Answer(context, absl::OkStatus());
 }
 
-grpc::ServerUnaryReactor* InferenceFront::Forward(const IncomingCall& incoming, const char* method,
-                                                  bool counted) {
+grpc::ServerUnaryReactor* InferenceFront::Forward(const IncomingCall& incoming,
+                                                  const char* method) {
   auto fleet = fleet_.Get();
   const auto head = ScanHead(*incoming.request);
   const auto route = head.ok() ? RoutePolicy::Choose(*fleet, head->model_name, head->model_version)
                                : absl::StatusOr<Route>(head.status());
   auto calls = calls_.Find(head.ok() ? head->model_name : std::string());
-  if (!route.ok()) {
-    if (counted) {
-      calls->Begin();
-      calls->End(route.status().code(), absl::ZeroDuration());
-    }
-    return Answer(incoming.context, route.status());
-  }
+  if (!route.ok()) return Answer(incoming.context, route.status());
   ForwardPlan plan{.method = method,
                    .model = head->model_name,
                    .fleet = fleet,
                    .route = *route,
                    .calls = std::move(calls),
-                   .counted = counted,
                    .edit_reply = {}};
   if (method == kModelMetadata && !fleet->is_fixed()) {
     plan.edit_reply = [fleet, model = head->model_name](grpc::ByteBuffer& reply) {

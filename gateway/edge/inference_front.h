@@ -1,9 +1,9 @@
 #pragma once
-// The gateway's gRPC face: the Open Inference service.
+// The Open Inference service but for ModelInfer, which the edge forwards itself.
 //
-// Calls that a worker must answer (ModelInfer, ModelMetadata, ModelConfig,
-// ModelStatistics) are routed by the model's name and version, read from the
-// raw request, and forwarded as they came. Calls about the fleet are answered
+// Calls that a worker must answer (ModelMetadata, ModelConfig, ModelStatistics)
+// are routed by the model's name and version, read from the raw request, and
+// forwarded as they came. Calls about the fleet are answered
 // from the snapshot. Before one fixed worker, which alone knows what it serves,
 // ModelReady and RepositoryIndex are forwarded too. The rest of the service is
 // UNIMPLEMENTED.
@@ -35,12 +35,11 @@ using TypedMethods = InferenceService::WithCallbackMethod_ServerLive<
                 InferenceService::WithCallbackMethod_RepositoryModelLoad<
                     InferenceService::WithCallbackMethod_RepositoryModelUnload<
                         InferenceService::Service>>>>>>;
-using FrontMethods = InferenceService::WithRawCallbackMethod_ModelInfer<
-    InferenceService::WithRawCallbackMethod_ModelMetadata<
-        InferenceService::WithRawCallbackMethod_ModelConfig<
-            InferenceService::WithRawCallbackMethod_ModelStatistics<
-                InferenceService::WithRawCallbackMethod_ModelReady<
-                    InferenceService::WithRawCallbackMethod_RepositoryIndex<TypedMethods>>>>>>;
+using FrontMethods = InferenceService::WithRawCallbackMethod_ModelMetadata<
+    InferenceService::WithRawCallbackMethod_ModelConfig<
+        InferenceService::WithRawCallbackMethod_ModelStatistics<
+            InferenceService::WithRawCallbackMethod_ModelReady<
+                InferenceService::WithRawCallbackMethod_RepositoryIndex<TypedMethods>>>>>;
 
 class InferenceFront final : public FrontMethods {
  public:
@@ -57,9 +56,6 @@ class InferenceFront final : public FrontMethods {
                                            const inference::ServerMetadataRequest* request,
                                            inference::ServerMetadataResponse* response) override;
 
-  grpc::ServerUnaryReactor* ModelInfer(grpc::CallbackServerContext* context,
-                                       const grpc::ByteBuffer* request,
-                                       grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* ModelMetadata(grpc::CallbackServerContext* context,
                                           const grpc::ByteBuffer* request,
                                           grpc::ByteBuffer* response) override;
@@ -78,7 +74,7 @@ class InferenceFront final : public FrontMethods {
 
  private:
   // Routes by the request's name and version and begins the call.
-  grpc::ServerUnaryReactor* Forward(const IncomingCall& incoming, const char* method, bool counted);
+  grpc::ServerUnaryReactor* Forward(const IncomingCall& incoming, const char* method);
   grpc::ServerUnaryReactor* Begin(const IncomingCall& incoming, ForwardPlan plan);
 
   const Snapshot<FleetSnapshot>& fleet_;

@@ -36,9 +36,16 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
 
 int64_t Microseconds(Instant at) { return absl::ToInt64Microseconds(at.since_start()); }
 
+std::optional<net::Address> Resolve(const std::string& address) {
+  auto resolved = net::ParseAddress(address);
+  if (!resolved.ok()) return std::nullopt;
+  return *std::move(resolved);
+}
+
 }  // namespace
 
-Backend::Backend(const std::string& address) : channel_(Connect(address)), stub_(channel_) {
+Backend::Backend(const std::string& address)
+    : net_address_(Resolve(address)), channel_(Connect(address)), stub_(channel_) {
   // The first call need not wait for the connection.
   channel_->GetState(/*try_to_connect=*/true);
 }

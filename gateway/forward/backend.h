@@ -16,12 +16,14 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/snapshot.h"
+#include "net/socket/address.h"
 
 namespace torchfleet::gateway {
 
@@ -35,6 +37,8 @@ class Backend {
   explicit Backend(const std::string& address);
 
   grpc::GenericStub& stub() { return stub_; }
+  // Nothing when the address cannot be resolved.
+  const std::optional<net::Address>& net_address() const { return net_address_; }
 
   void Begin() { outstanding_.fetch_add(1, std::memory_order_relaxed); }
   void End() { outstanding_.fetch_sub(1, std::memory_order_relaxed); }
@@ -49,6 +53,7 @@ class Backend {
   void Reconnect();
 
  private:
+  const std::optional<net::Address> net_address_;
   const std::shared_ptr<grpc::Channel> channel_;
   grpc::GenericStub stub_;
   std::atomic<int64_t> outstanding_ = 0;

@@ -99,16 +99,11 @@ class ForwardedCall::Attempt final : public grpc::ClientUnaryReactor {
 
 ForwardedCall::ForwardedCall(const IncomingCall& incoming, ForwardPlan plan,
                              const BackendTable& backends, const Clock& clock)
-    : incoming_(incoming),
-      plan_(std::move(plan)),
-      backends_(backends.Get()),
-      clock_(clock),
-      began_(clock.Now()) {}
+    : incoming_(incoming), plan_(std::move(plan)), backends_(backends.Get()), clock_(clock) {}
 
 ForwardedCall::~ForwardedCall() = default;
 
 void ForwardedCall::Start() {
-  if (plan_.counted) plan_.calls->Begin();
   plan_.calls->budget().Deposit();
   if (auto backend = ChooseBackend()) {
     Try(std::move(backend));
@@ -199,11 +194,6 @@ grpc::Status ForwardedCall::StatusForCaller(const grpc::Status& status, bool ans
                       fmt::format("the call to a worker of model '{}' failed", model));
 }
 
-void ForwardedCall::End(const grpc::Status& status) {
-  if (plan_.counted) {
-    plan_.calls->End(static_cast<absl::StatusCode>(status.error_code()), clock_.Now() - began_);
-  }
-  Finish(status);
-}
+void ForwardedCall::End(const grpc::Status& status) { Finish(status); }
 
 }  // namespace torchfleet::gateway

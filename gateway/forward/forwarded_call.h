@@ -1,6 +1,7 @@
 #pragma once
-// One call on its way through the gateway: the caller's side is a reactor of
-// the gateway's server, the worker's side an attempt at a time.
+// A call about a model (its metadata, say) on its way to a worker and back, by
+// gRPC's library: the caller's side is a reactor of the gateway's server, the
+// worker's side an attempt at a time. Inference has InferCall.
 //
 // Lifecycle: made by the edge for each call, Start once; deletes itself when
 // gRPC is done with it.
@@ -45,9 +46,8 @@ struct ForwardPlan {
   // Keeps what `route` borrows.
   std::shared_ptr<const FleetSnapshot> fleet;
   Route route;
+  // Whose budget retries are from.
   std::shared_ptr<ModelCalls> calls;
-  // Whether it counts as one of the model's calls.
-  bool counted = false;
   // Changes a reply before it goes back. Optional.
   std::function<absl::Status(grpc::ByteBuffer&)> edit_reply;
 };
@@ -80,7 +80,6 @@ class ForwardedCall final : public grpc::ServerUnaryReactor {
   const ForwardPlan plan_;
   const std::shared_ptr<const BackendTable::Table> backends_;
   const Clock& clock_;
-  const Instant began_;
   std::vector<std::shared_ptr<Backend>> tried_;
   std::unique_ptr<Attempt> attempt_;
   std::atomic<bool> cancelled_ = false;

@@ -89,6 +89,7 @@ class Server::Shard : private Http2Connection::Owner {
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
                                                       const ServiceFactory& factory) {
   ASSIGN_OR_RETURN(Address address, ParseAddress(options.listen));
+  RETURN_IF_ERROR(Listener::CheckFree(address));
   auto server = std::unique_ptr<Server>(new Server(std::move(options)));
   for (int i = 0; i < server->options_.threads; ++i) {
     ASSIGN_OR_RETURN(std::unique_ptr<Loop> loop, Loop::Create());

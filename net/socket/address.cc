@@ -16,24 +16,25 @@
 namespace torchfleet::net {
 namespace {
 
-constexpr std::string_view kUnix = "unix:";
+constexpr std::string_view kUnix = "unix:", kAbstract = "unix-abstract:";
 
 absl::Status NoAddress(std::string_view text) {
   return absl::InvalidArgumentError(
       fmt::format("the address is '{}'; expected host:port or unix:/path", Clip(text)));
 }
 
-absl::StatusOr<Address> UnixAddress(std::string_view path, std::string_view text) {
+// An abstract name begins with a zero byte and has none at its end.
+absl::StatusOr<Address> UnixAddress(std::string_view path, bool abstract, std::string_view text) {
   Address address;
   auto* const name = reinterpret_cast<sockaddr_un*>(&address.storage);
-  if (path.empty() || path.size() >= sizeof name->sun_path ||
+  if (path.empty() || path.size() + 1 >= sizeof name->sun_path ||
       path.find('\0') != std::string_view::npos) {
     return absl::InvalidArgumentError(fmt::format("the path in '{}' has {} bytes; expected 1 to {}",
                                                   Clip(text), path.size(),
-                                                  sizeof name->sun_path - 1));
+                                                  sizeof name->sun_path - 2));
   }
   name->sun_family = AF_UNIX;
-  std::memcpy(name->sun_path, path.data(), path.size());
+  std::memcpy(name->sun_path + (abstract ? 1 : 0), path.data(), path.size());
   address.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
   address.text = std::string(text);
   return address;
@@ -42,7 +43,12 @@ absl::StatusOr<Address> UnixAddress(std::string_view path, std::string_view text
 }  // namespace
 
 absl::StatusOr<Address> ParseAddress(std::string_view text) {
-  if (text.substr(0, kUnix.size()) == kUnix) return UnixAddress(text.substr(kUnix.size()), text);
+  if (text.substr(0, kUnix.size()) == kUnix) {
+    return UnixAddress(text.substr(kUnix.size()), /*abstract=*/false, text);
+  }
+  if (text.substr(0, kAbstract.size()) == kAbstract) {
+    return UnixAddress(text.substr(kAbstract.size()), /*abstract=*/true, text);
+  }
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos || colon == 0) return NoAddress(text);
   std::string host(text.substr(0, colon));

@@ -1,6 +1,6 @@
 #pragma once
-// Where to listen or connect: "host:port" (a name, IPv4 or [IPv6]) or
-// "unix:/path".
+// Where to listen or connect: "host:port" (a name, IPv4 or [IPv6]),
+// "unix:/path", or "unix-abstract:name", which no file stands for.
 
 #include <sys/socket.h>
 

@@ -36,6 +36,20 @@ void RemoveDeadSocket(const Address& address) {
 
 }  // namespace
 
+absl::Status Listener::CheckFree(const Address& address) {
+  if (address.family() == AF_UNIX) return absl::OkStatus();  // never shared
+  const int fd = socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return CannotListen(address);
+  const int yes = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  absl::Status status;
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0) {
+    status = CannotListen(address);
+  }
+  close(fd);
+  return status;
+}
+
 absl::StatusOr<std::unique_ptr<Listener>> Listener::Open(Loop& loop, const Address& address,
                                                          std::function<void(int fd)> on_accept) {
   const int fd = socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

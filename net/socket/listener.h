@@ -26,6 +26,10 @@ class Listener : public Watcher {
                                                         std::function<void(int fd)> on_accept);
   ~Listener();
 
+  // UNAVAILABLE when somebody listens there already: as addresses are shared,
+  // Open alone would not notice.
+  static absl::Status CheckFree(const Address& address);
+
   // With the port that a port of 0 became.
   const Address& address() const { return address_; }
 

@@ -87,17 +87,17 @@ grpc::ServerUnaryReactor* FakeBackend::ModelMetadata(grpc::CallbackServerContext
 }
 
 TestGateway::TestGateway() : calls_(clock_.Now()), front_(fleet_, backends_, calls_, clock_) {
-  auto server = GrpcServer::Start("127.0.0.1:0", {&front_});
-  if (!server.ok()) throw std::runtime_error(server.status().ToString());
-  server_ = *std::move(server);
+  auto edge = Edge::Start({.listen = "127.0.0.1:0"}, {&front_}, fleet_, backends_, calls_);
+  if (!edge.ok()) throw std::runtime_error(edge.status().ToString());
+  edge_ = *std::move(edge);
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   channel_ =
-      grpc::CreateCustomChannel(server_->address(), grpc::InsecureChannelCredentials(), arguments);
+      grpc::CreateCustomChannel(edge_->address(), grpc::InsecureChannelCredentials(), arguments);
   stub_ = inference::GRPCInferenceService::NewStub(channel_);
 }
 
-TestGateway::~TestGateway() { server_->Drain(absl::ZeroDuration()); }
+TestGateway::~TestGateway() { edge_->Drain(absl::ZeroDuration()); }
 
 void TestGateway::SetFleet(const std::vector<TestWorker>& workers) {
   std::vector<registry::v1::Endpoint> endpoints;

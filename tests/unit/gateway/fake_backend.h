@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "base/grpc_server.h"
 #include "base/snapshot.h"
+#include "gateway/edge/edge.h"
 #include "gateway/edge/inference_front.h"
 #include "inference/grpc_service.grpc.pb.h"
 
@@ -109,7 +109,7 @@ class TestGateway {
   BackendTable backends_;
   ModelCallsTable calls_;
   InferenceFront front_;
-  std::unique_ptr<GrpcServer> server_;
+  std::unique_ptr<Edge> edge_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<inference::GRPCInferenceService::Stub> stub_;
 };

@@ -33,6 +33,7 @@ TEST_CASE("Listener: tells its port, shares it, and minds a living socket file",
   REQUIRE(first.ok());
   CHECK((*first)->address().text != "127.0.0.1:0");
   CHECK(Listener::Open(*loop, (*first)->address(), [](int) {}).ok());
+  CHECK(absl::IsUnavailable(Listener::CheckFree((*first)->address())));
   CHECK(absl::IsUnavailable(
       Listener::Open(*loop, *ParseAddress("192.0.2.1:1"), [](int) {}).status()));
 

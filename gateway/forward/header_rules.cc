@@ -1,0 +1,27 @@
+#include "gateway/forward/header_rules.h"
+
+#include <algorithm>
+#include <array>
+
+namespace torchfleet::gateway {
+namespace {
+
+constexpr std::string_view kPushback = "grpc-retry-pushback-ms";
+constexpr std::array<std::string_view, 8> kOfOneHop = {
+    "content-type", "user-agent", "te", "host", "date", "server", "content-length", "trailer"};
+
+}  // namespace
+
+bool Travels(std::string_view name) {
+  if (name.empty() || name.front() == ':') return false;
+  if (name.substr(0, 5) == "grpc-" && name != kPushback) return false;
+  return std::find(kOfOneHop.begin(), kOfOneHop.end(), name) == kOfOneHop.end();
+}
+
+void AddTravelling(const net::Headers& from, net::Headers& to) {
+  for (const auto [name, value] : from) {
+    if (Travels(name)) to.Add(name, value);
+  }
+}
+
+}  // namespace torchfleet::gateway

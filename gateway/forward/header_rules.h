@@ -1,0 +1,17 @@
+#pragma once
+// Which header fields travel from one side of the gateway to the other. Pure.
+
+#include <string_view>
+
+#include "net/http/headers.h"
+
+namespace torchfleet::gateway {
+
+// Not what belongs to one hop alone: pseudo-headers, content-type, te,
+// user-agent, and gRPC's own but for a worker's advice when to come back.
+bool Travels(std::string_view name);
+
+// Adds the fields of `from` that travel.
+void AddTravelling(const net::Headers& from, net::Headers& to);
+
+}  // namespace torchfleet::gateway

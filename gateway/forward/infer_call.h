@@ -1,0 +1,123 @@
+#pragma once
+// One inference call on its way through the gateway: the caller's stream, and a
+// worker's stream at a time.
+//
+//   head ──► attempt ──answer begins──► answering ──► done
+//              ▲  │
+//              └──┘ failed, and RetryPolicy, budget, a replica and the kept
+//                   request are there
+//
+// Bytes pass as they come, both ways, and as fast as the slower side takes
+// them: what one side has not taken, the other is not allowed to send. The
+// caller's deadline is kept here and told to the worker; its going away resets
+// the worker's stream.
+//
+// Lifecycle: Begin for each call; used again once both streams are closed.
+// Only on its loop's thread.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gateway/discover/fleet_snapshot.h"
+#include "gateway/forward/backend.h"
+#include "gateway/forward/kept_request.h"
+#include "gateway/forward/model_calls.h"
+#include "gateway/forward/request_head.h"
+#include "gateway/forward/retry_policy.h"
+#include "gateway/route/route_policy.h"
+#include "net/grpc/status.h"
+#include "net/http/stream.h"
+#include "net/loop/loop.h"
+
+namespace torchfleet::gateway {
+
+class InferCallPool;
+
+class InferCall final : public net::StreamHandler {
+ public:
+  explicit InferCall(InferCallPool& pool);
+
+  void Begin(net::Stream& caller) { caller_ = &caller; }
+
+ private:
+  // The worker's stream tells this, the caller's the call itself.
+  struct WorkerSide final : net::StreamHandler {
+    explicit WorkerSide(InferCall& owner) : call(owner) {}
+    void OnHeaders(net::Stream& stream, bool end) override;
+    void OnBody(net::Stream& stream, const net::Slice& bytes) override;
+    void OnEnd(net::Stream& stream) override;
+    void OnSent(net::Stream& stream, size_t count) override;
+    void OnClosed(net::Stream& stream, net::CloseCode code) override;
+    InferCall& call;
+  };
+
+  void OnHeaders(net::Stream& stream, bool end) override;
+  void OnBody(net::Stream& stream, const net::Slice& bytes) override;
+  void OnEnd(net::Stream& stream) override;
+  void OnSent(net::Stream& stream, size_t count) override;
+  void OnClosed(net::Stream& stream, net::CloseCode code) override;
+
+  void Route(const absl::StatusOr<wire::InferRequestHead>& head, const net::Slice& bytes);
+  std::shared_ptr<Backend> ChooseBackend();
+  // False when there is no connection to it at all.
+  bool Try(std::shared_ptr<Backend> backend);
+  void LetGo();
+  void AttemptFailed(const net::GrpcStatus& status, bool answered, const net::Headers* trailers);
+  bool TryAnother(const AttemptFailure& failure);
+  net::GrpcStatus StatusForCaller(const net::GrpcStatus& status, bool answered) const;
+  void Finish(const absl::Status& status);
+  void Finish(const net::GrpcStatus& status, const net::Headers* trailers);
+  void Count(absl::StatusCode code);
+  void RecycleWhenClosed();
+
+  InferCallPool& pool_;
+  WorkerSide worker_side_;
+  net::Stream* caller_ = nullptr;
+  net::Stream* worker_ = nullptr;
+
+  RequestHead head_;
+  KeptRequest kept_;
+  std::string model_;
+  std::shared_ptr<const FleetSnapshot> fleet_;  // keeps what route_ borrows
+  std::optional<gateway::Route> route_;
+  std::shared_ptr<const BackendTable::Table> backends_;
+  std::shared_ptr<ModelCalls> calls_;
+  std::shared_ptr<Backend> backend_;  // of the attempt that runs
+  std::vector<const Backend*> tried_;
+  Instant began_;
+  Instant deadline_ = Instant::Infinite();
+  net::Timer timer_;
+  bool caller_ended_ = false;
+  bool answering_ = false;  // the caller has been sent headers
+  bool finished_ = false;   // the caller has been sent the end
+  bool attempt_over_ = false;
+  size_t unconsumed_ = 0;  // of the caller's bytes, not passed on yet
+};
+
+// The calls of one loop and what they need.
+class InferCallPool {
+ public:
+  InferCallPool(net::Loop& loop, const Snapshot<FleetSnapshot>& fleet, const BackendTable& backends,
+                const ModelCallsTable& calls);
+  ~InferCallPool();
+
+  InferCall& Take(net::Stream& caller);
+
+ private:
+  friend class InferCall;
+
+  net::Loop& loop_;
+  const Snapshot<FleetSnapshot>& fleet_;
+  const BackendTable& backends_;
+  const ModelCallsTable& calls_;
+  std::unique_ptr<class WorkerLinks> links_;
+  net::Headers headers_;
+  std::vector<std::unique_ptr<InferCall>> all_;
+  std::vector<InferCall*> free_;
+};
+
+}  // namespace torchfleet::gateway

@@ -1,0 +1,61 @@
+#pragma once
+// What has come of a request's body, for as long as another worker may need it:
+// up to a limit, beyond which it is let go and the call has one chance only.
+//
+// Small pieces are copied, so that they do not hold the blocks they came in.
+// Not thread-safe.
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/buffer/block.h"
+#include "net/http/stream.h"
+
+namespace torchfleet::gateway {
+
+class KeptRequest {
+ public:
+  static constexpr size_t kLimit = 1 << 20;
+
+  void Add(const net::Slice& bytes) {
+    if (lost_) return;
+    size_ += bytes.size();
+    if (size_ > kLimit) return Drop();
+    if (slices_.empty() && bytes.size() < kWorthReference) {
+      small_.append(bytes.bytes());
+    } else {
+      slices_.push_back(bytes);
+    }
+  }
+  // It may not be needed any more, or no longer be had.
+  void Drop() {
+    Clear();
+    lost_ = true;
+  }
+  void Clear() {
+    small_.clear();
+    slices_.clear();
+    size_ = 0;
+    lost_ = false;
+  }
+
+  // All of it is here.
+  bool whole() const { return !lost_; }
+  // Sends it all once more.
+  void SendTo(net::Stream& stream) const {
+    if (!small_.empty()) stream.SendCopy(small_, /*end=*/false);
+    for (const net::Slice& slice : slices_) stream.Send(slice, /*end=*/false);
+  }
+
+ private:
+  static constexpr size_t kWorthReference = 4096;
+
+  std::string small_;
+  std::vector<net::Slice> slices_;
+  size_t size_ = 0;
+  bool lost_ = false;
+};
+
+}  // namespace torchfleet::gateway
