@@ -143,12 +143,12 @@ def check_pure(root, paths):
 
 
 def check_namespaces(root, paths):
-    """Rule 5: a folder's namespace. A main.cc may have none."""
+    """Rule 5: a folder's namespace. The file with main() may have none."""
     wrong = []
     for path in cxx(paths):
         name = NAMESPACES.get(path.split("/")[0])
-        if name and os.path.basename(path) != "main.cc" and not re.search(
-                rf"^namespace {name}(::\w+)* {{", read(root, path), re.MULTILINE):
+        form = rf"^(namespace {name}(::\w+)* {{|int main\()"
+        if name and not re.search(form, read(root, path), re.MULTILINE):
             wrong.append(f"{path} is not in namespace {name}")
     return wrong
 
@@ -162,7 +162,7 @@ def named_in(readme_text):
             alternatives = re.fullmatch(r"(.*)\{(.*)\}", name)
             if alternatives:
                 named |= {alternatives[1] + end for end in alternatives[2].split(",")}
-            elif "/" in name or "." in name:
+            elif ("/" in name or "." in name) and not name.startswith("/"):  # a URL's path
                 named.add(name)
     return named
 

@@ -105,7 +105,7 @@ def test_what_is_allowed_is_let_through(tmp_path):
         "gateway/edge/a.h": '#include <thread>\n#include "base/x.h"\n#include "wire/x.h"\n'
                             '#include "registry/client/x.h"\nnamespace torchfleet::gateway {',
         "gateway/edge/b.h": "namespace torchfleet::gateway::inner {",
-        "gateway/main.cc": '#include "gateway/edge/a.h"',
+        "gateway/main.cc": '#include "gateway/edge/a.h"\nint main() {',
         "model-worker/execute/a.cc": "#include <torch/script.h>\nnamespace torchfleet::worker {",
         "base/a.cc": '#include "google/rpc/status.pb.h"',
         "proto/x/a.proto": 'import "google/protobuf/any.proto";\nimport "x/b.proto";',
@@ -118,7 +118,7 @@ def test_what_is_allowed_is_let_through(tmp_path):
 
 def test_readmes_that_are_not_true_are_found(tmp_path):
     readme = ("| file | what |\n|---|---|\n| `a.h` | x |\n| `b.{h,cc}` | `not_a_row.h` |\n"
-              "| `gone.h` | z |\n| [link](away.md) | |\n| `conf.json` | |\n")
+              "| `gone.h` | z |\n| `/url` | |\n| [link](away.md) | |\n| `conf.json` | |\n")
     files = tree(tmp_path, {"net/README.md": readme, "net/a.h": "", "net/a.cc": "", "net/b.h": "",
                             "net/b.cc": "", "net/c/new.cc": "", "net/x.proto": ""})
     assert rules.check_readmes(*files) == ["net/README.md names away.md, which is not there",
