@@ -162,7 +162,8 @@ def named_in(readme_text):
             alternatives = re.fullmatch(r"(.*)\{(.*)\}", name)
             if alternatives:
                 named |= {alternatives[1] + end for end in alternatives[2].split(",")}
-            elif ("/" in name or "." in name) and not name.startswith("/"):  # a URL's path
+            # /v2 is the path of a URL, 2.0 a number.
+            elif ("/" in name or "." in name) and re.match(r"[^/].*[A-Za-z]", name):
                 named.add(name)
     return named
 

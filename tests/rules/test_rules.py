@@ -118,7 +118,7 @@ def test_what_is_allowed_is_let_through(tmp_path):
 
 def test_readmes_that_are_not_true_are_found(tmp_path):
     readme = ("| file | what |\n|---|---|\n| `a.h` | x |\n| `b.{h,cc}` | `not_a_row.h` |\n"
-              "| `gone.h` | z |\n| `/url` | |\n| [link](away.md) | |\n| `conf.json` | |\n")
+              "| `gone.h` | z |\n| `/url`, `2.0` | |\n| [link](away.md) | |\n| `conf.json` | |\n")
     files = tree(tmp_path, {"net/README.md": readme, "net/a.h": "", "net/a.cc": "", "net/b.h": "",
                             "net/b.cc": "", "net/c/new.cc": "", "net/x.proto": ""})
     assert rules.check_readmes(*files) == ["net/README.md names away.md, which is not there",
