@@ -2,7 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "base/status.h"
 
 namespace torchfleet {
@@ -36,20 +41,28 @@ absl::StatusOr<std::vector<int64_t>> Shape(std::string_view text) {
     return Wrong("the .npy header's shape is no tuple");
   }
   std::vector<int64_t> shape;
-  std::string number;
-  for (const char c : text.substr(1, end)) {  // the closing bracket ends a number too
-    if (c >= '0' && c <= '9') {
-      number += c;
-    } else if ((c == ',' || c == ')') && !number.empty()) {
-      int64_t size = 0;
-      if (!absl::SimpleAtoi(number, &size)) return Wrong("the .npy header's shape is too large");
-      shape.push_back(size);
-      number.clear();
-    } else if (c != ' ' && c != ',' && c != ')') {
+  const std::string inside(text.substr(1, end - 1));
+  const std::vector<std::string> parts = absl::StrSplit(inside, ',', absl::SkipWhitespace());
+  for (std::string part : parts) {
+    absl::StripAsciiWhitespace(&part);
+    if (part.find_first_not_of("0123456789") != std::string::npos) {
       return Wrong("the .npy header's shape is no tuple of numbers");
     }
+    int64_t size = 0;
+    if (!absl::SimpleAtoi(part, &size)) return Wrong("the .npy header's shape is too large");
+    shape.push_back(size);
   }
   return shape;
+}
+
+// Bytes of an element; 0 for what is not read.
+int64_t ElementSize(std::string_view descr) {
+  constexpr std::string_view kTypes[] = {"b1", "u1", "i1", "u2", "i2", "u4",
+                                         "i4", "u8", "i8", "f2", "f4", "f8"};
+  if (descr.empty() || std::string_view("<|=").find(descr[0]) == std::string_view::npos) return 0;
+  const std::string_view type = descr.substr(1);
+  return std::find(std::begin(kTypes), std::end(kTypes), type) == std::end(kTypes) ? 0
+                                                                                   : type[1] - '0';
 }
 
 }  // namespace
@@ -83,15 +96,12 @@ absl::StatusOr<NpyArray> ParseNpy(std::string_view bytes) {
   ASSIGN_OR_RETURN(array.shape, Shape(shape));
   array.data = bytes.substr(begin + length);
 
-  int64_t element = 0;
-  const bool plain = array.descr.size() >= 3 && array.descr[0] != '>' &&
-                     std::string_view("biuf").find(array.descr[1]) != std::string_view::npos &&
-                     absl::SimpleAtoi(array.descr.substr(2), &element) && element > 0;
-  if (!plain) {
-    return Wrong(fmt::format("its elements are '{}'; expected little-endian numbers or bools",
-                             Clip(array.descr)));
+  int64_t expected = ElementSize(array.descr);
+  if (expected == 0) {
+    return Wrong(fmt::format(
+        "its elements are '{}'; expected little-endian numbers of 1 to 8 bytes, or bools",
+        Clip(array.descr)));
   }
-  int64_t expected = element;
   for (const int64_t size : array.shape) {
     if (__builtin_mul_overflow(expected, size, &expected)) return Wrong("its shape is too large");
   }

@@ -12,7 +12,8 @@
 namespace torchfleet {
 
 struct NpyArray {
-  // Element type: '<f4', '|u1', '|b1', '<i8', …
+  // Element type: '|b1', whole numbers of 1, 2, 4 or 8 bytes ('|u1', '<i8'),
+  // floats of 2, 4 or 8 ('<f4').
   std::string descr;
   std::vector<int64_t> shape;
   // The elements, row-major; a view into the file's bytes.
@@ -20,8 +21,8 @@ struct NpyArray {
 };
 
 // INVALID_ARGUMENT for what is no .npy file, is in Fortran order, holds
-// big-endian numbers or Python objects, or has not the bytes that its header
-// says.
+// big-endian numbers or elements that are none of the above, or has not the
+// bytes that its header says.
 absl::StatusOr<NpyArray> ParseNpy(std::string_view bytes);
 
 }  // namespace torchfleet

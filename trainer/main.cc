@@ -29,16 +29,19 @@ struct Options {
 
 absl::Status Train(const Options& options, const std::atomic<bool>& interrupted) {
   ASSIGN_OR_RETURN(const TrainSpec spec, ReadSpec(options.spec));
-  const auto shapes = InferShapes(spec);
-  if (!shapes.ok()) {
+  const auto wrong = [&](const absl::Status& status) {
     return absl::InvalidArgumentError(
-        fmt::format("{}: {}", options.spec, std::string(shapes.status().message())));
-  }
+        fmt::format("{}: {}", options.spec, std::string(status.message())));
+  };
+  const auto shapes = InferShapes(spec);
+  if (!shapes.ok()) return wrong(shapes.status());
   const auto inputs = static_cast<size_t>(ValueCount(spec.input_shape));
   const auto outputs = static_cast<size_t>(shapes->back()[0]);
   const size_t classes = spec.loss == LossKind::kSparseCrossEntropy ? outputs : 0;
   ASSIGN_OR_RETURN(const Dataset train, LoadDataset(spec.train));
   RETURN_IF_ERROR(CheckDataset(train, inputs, outputs, classes));
+  const absl::Status batches = CheckBatches(spec, *shapes, train.records);
+  if (!batches.ok()) return wrong(batches);
   ASSIGN_OR_RETURN(const Dataset test, LoadDataset(spec.test));
   RETURN_IF_ERROR(CheckDataset(test, inputs, outputs, classes));
   fmt::print("training {}: {} records, {} to test on\n", spec.model, train.records, test.records);

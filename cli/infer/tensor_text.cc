@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -39,6 +40,16 @@ absl::Status AppendWhole(const json& value, DataType type, std::string& bytes) {
   return absl::OkStatus();
 }
 
+// Rounded to odd: what lies beside a tie of halves stays beside it, so that
+// rounding twice is rounding once. Source: Boldo and Melquiond, 2008.
+float OddFloat(double number) {
+  const auto nearest = static_cast<float>(number);
+  if (std::isnan(number) || std::isinf(number) || double{nearest} == number) return nearest;
+  const float zero =
+      std::fabs(double{nearest}) > std::fabs(number) ? std::nextafterf(nearest, 0) : nearest;
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(std::copysign(zero, nearest)) | 1);
+}
+
 // Round to nearest, ties to even; IEEE 754 binary32 to binary16.
 uint16_t HalfFromFloat(float value) {
   const auto bits = std::bit_cast<uint32_t>(value);
@@ -74,17 +85,18 @@ absl::Status AppendReal(const json& value, DataType type, std::string& bytes) {
     Append(number, bytes);
     return absl::OkStatus();
   }
-  const auto narrow = static_cast<float>(number);
-  if (std::isinf(narrow) && !std::isinf(number)) return DoesNotFit(value, type);
   if (type == DataType::kFp32) {
+    const auto narrow = static_cast<float>(number);
+    if (std::isinf(narrow) && !std::isinf(number)) return DoesNotFit(value, type);
     Append(narrow, bytes);
-  } else {
-    const uint16_t half = type == DataType::kFp16 ? HalfFromFloat(narrow) : BrainFromFloat(narrow);
-    if (type == DataType::kFp16 && (half & 0x7fff) == 0x7c00 && !std::isinf(number)) {
-      return DoesNotFit(value, type);
-    }
-    Append(half, bytes);
+    return absl::OkStatus();
   }
+  const bool is_half = type == DataType::kFp16;
+  const float narrow = OddFloat(number);
+  const uint16_t half = is_half ? HalfFromFloat(narrow) : BrainFromFloat(narrow);
+  const uint16_t infinite = is_half ? 0x7c00 : 0x7f80;
+  if ((half & 0x7fff) == infinite && !std::isinf(number)) return DoesNotFit(value, type);
+  Append(half, bytes);
   return absl::OkStatus();
 }
 
@@ -166,12 +178,47 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
   return fmt::format("[{}]", fmt::join(shape, ","));
 }
 
+// Elements of an answer; INTERNAL for shapes that none can have. Those without
+// an element can say any number of empty lists: up to a million are shown.
+absl::StatusOr<int64_t> ElementCount(const std::vector<int64_t>& shape) {
+  constexpr int64_t kMostLists = 1'000'000;
+  int64_t count = 1, lists = 1;
+  for (const int64_t size : shape) {
+    if (size < 0 || __builtin_mul_overflow(count, size, &count) ||
+        __builtin_mul_overflow(lists, std::max<int64_t>(1, size), &lists)) {
+      return absl::InternalError(
+          fmt::format("the answer has the shape {}, which none can have", ShapeText(shape)));
+    }
+  }
+  if (count == 0 && lists > kMostLists) {
+    return absl::InternalError(
+        fmt::format("the answer has the shape {}: only empty lists, and more than {} of them",
+                    ShapeText(shape), kMostLists));
+  }
+  return count;
+}
+
 bool Fits(const std::vector<int64_t>& spec, const std::vector<int64_t>& shape) {
   if (spec.size() != shape.size()) return false;
   for (size_t i = 0; i < spec.size(); ++i) {
     if (spec[i] >= 0 && spec[i] != shape[i]) return false;
   }
   return true;
+}
+
+bool IsReal(DataType type) {
+  return type == DataType::kFp16 || type == DataType::kBf16 || type == DataType::kFp32 ||
+         type == DataType::kFp64;
+}
+
+// An element as the exact number it is, for a tensor of type `to`.
+json Number(const char* bytes, DataType from, DataType to) {
+  const json element = from == DataType::kFp32 ? Load<float>(bytes) : ElementToJson(bytes, from);
+  if (!element.is_number_float() || IsReal(to)) return element;
+  // A whole float is as good as a whole number.
+  const auto number = element.get<double>();
+  const bool whole = number == std::floor(number) && std::fabs(number) < 0x1p53;
+  return whole ? json(static_cast<int64_t>(number)) : element;
 }
 
 DataType NpyType(const std::string& descr) {
@@ -218,15 +265,7 @@ absl::StatusOr<Tensor> TensorFromNpy(std::string_view file, DataType type) {
   }
   const size_t size = wire::ElementSize(from);
   for (size_t at = 0; at < array.data.size(); at += size) {
-    json element = ElementToJson(array.data.data() + at, from);
-    // A whole float is as good as a whole number.
-    if (element.is_number_float() && wire::ElementSize(type) > 0) {
-      const auto number = element.get<double>();
-      if (number == std::floor(number) && std::fabs(number) < 0x1p53) {
-        element = static_cast<int64_t>(number);
-      }
-    }
-    RETURN_IF_ERROR(AppendElement(element, type, tensor.bytes));
+    RETURN_IF_ERROR(AppendElement(Number(array.data.data() + at, from, type), type, tensor.bytes));
   }
   return tensor;
 }
@@ -282,8 +321,7 @@ json ElementToJson(const char* bytes, DataType type) {
 }
 
 absl::StatusOr<json> TensorToJson(const Tensor& tensor, DataType type) {
-  int64_t count = 1;
-  for (const int64_t size : tensor.shape) count *= size;
+  ASSIGN_OR_RETURN(const int64_t count, ElementCount(tensor.shape));
   std::vector<json> elements;
   std::string_view rest = tensor.bytes;
   for (int64_t i = 0; i < count; ++i) {
@@ -304,6 +342,7 @@ absl::StatusOr<json> TensorToJson(const Tensor& tensor, DataType type) {
     elements.emplace_back(std::string(rest.substr(0, length)));
     rest.remove_prefix(length);
   }
+  if (!rest.empty()) return absl::InternalError("the answer has more bytes than its shape says");
   size_t next = 0;
   return Nest(tensor.shape, 0, elements, next);
 }

@@ -40,7 +40,8 @@ absl::StatusOr<Tensor> TensorFromNpy(std::string_view file, wire::DataType type)
 absl::Status FitShape(const InputSpec& spec, Tensor* tensor);
 
 // Nested lists by the shape. FP16 and BF16 as the numbers they mean, BYTES as
-// strings. INTERNAL when the bytes are fewer than the shape says.
+// strings. INTERNAL when the bytes are fewer or more than the shape says, or no
+// tensor can have that shape.
 absl::StatusOr<nlohmann::json> TensorToJson(const Tensor& tensor, wire::DataType type);
 
 // One element as JSON; BYTES is not among them.

@@ -60,7 +60,8 @@ void Supervisor::AddFollowers() {
 absl::Status Supervisor::Run() {
   absl::Status status;
   while (!draining_ && status.ok()) {
-    StartDue();
+    status = StartDue();
+    if (!status.ok()) break;
     TellWhenUp();
     const auto event = launcher_.Wait(UntilNextStart());
     if (event) status = OnEvent(*event);
@@ -69,7 +70,7 @@ absl::Status Supervisor::Run() {
   return status;
 }
 
-void Supervisor::StartDue() {
+absl::Status Supervisor::StartDue() {
   const Instant now = clock_.Now();
   for (auto& [name, process] : processes_) {
     if (process.state != State::kWaiting || process.start_at > now) continue;
@@ -77,12 +78,24 @@ void Supervisor::StartDue() {
     const absl::Status status = launcher_.Launch(process.spec);
     if (status.ok()) {
       process.state = State::kStarting;
+    } else if (Indispensable(process)) {
+      return DidNotStart(process, std::string(status.message()));
     } else {
       process.failed = true;
       process.start_at = now + process.restart.AfterRun(absl::ZeroDuration());
       callbacks_.on_message(fmt::format("{}: {}", name, std::string(status.message())));
     }
   }
+  return absl::OkStatus();
+}
+
+// Without it there is no fleet, and it has never been there.
+bool Supervisor::Indispensable(const Process& process) {
+  return process.role != kWorker && !process.was_ready;
+}
+
+absl::Status Supervisor::DidNotStart(const Process& process, const std::string& reason) {
+  return absl::UnavailableError(fmt::format("the {} did not start: {}", process.role, reason));
 }
 
 absl::Duration Supervisor::UntilNextStart() const {
@@ -130,10 +143,9 @@ absl::Status Supervisor::OnExited(Process& process, const std::string& reason) {
   process.state = State::kWaiting;
   process.pid = 0;
   const Instant now = clock_.Now();
-  if (!process.was_ready && process.role != kWorker) {
+  if (Indispensable(process)) {
     process.state = State::kEnded;
-    return absl::UnavailableError(
-        fmt::format("the {} did not start: {}; what it said is above", process.role, reason));
+    return DidNotStart(process, reason + "; what it said is above");
   }
   const absl::Duration wait = process.restart.AfterRun(now - process.started);
   process.start_at = now + wait;

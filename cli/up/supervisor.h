@@ -78,7 +78,9 @@ class Supervisor {
   void Add(const std::string& role, const std::string& name, const std::string& binary,
            std::vector<std::string> arguments);
   void AddFollowers();
-  void StartDue();
+  absl::Status StartDue();
+  static bool Indispensable(const Process& process);
+  static absl::Status DidNotStart(const Process& process, const std::string& reason);
   absl::Status OnEvent(const LaunchEvent& event);
   void OnReady(Process& process, const LaunchEvent& event);
   absl::Status OnExited(Process& process, const std::string& reason);

@@ -43,6 +43,9 @@ def gateway(tmp_path_factory):
         for datatype in RAW:
             models.append(datatype.lower())
             running.add_model(models[-1], inputs=(("x", config_type(datatype), [4]),))
+        models.append("all")
+        running.add_model("all", inputs=[(f"x_{d.lower()}", config_type(d), [4]) for d in RAW],
+                          max_batch=4096)
         yield running.start_all(*models)[1]
 
 
@@ -72,6 +75,73 @@ def test_raw(gateway, datatype):
 def test_typed(gateway, datatype):
     field, values, _ = TYPED[datatype]
     check(ask(gateway, datatype, **{field: values}), datatype)
+
+
+# Quiet and signalling not-a-numbers with a payload, the smallest number, minus zero.
+ODD = {"FP16": ("<4H", 0x7E01, 0xFD02, 0x0001, 0x8000), "BF16": ("<4H", 0x7FC1, 0xFFA2, 1, 0x8000),
+       "FP32": ("<4I", 0x7FC00001, 0xFFA00002, 1, 0x80000000),
+       "FP64": ("<4Q", 0x7FF8000000000001, 0xFFF4000000000002, 1, 0x8000000000000000)}
+
+
+@pytest.mark.parametrize("datatype", ODD)
+def test_odd_floats_keep_every_bit(gateway, datatype):
+    raw = struct.pack(*ODD[datatype])
+    assert list(ask(gateway, datatype, raw=raw).raw_output_contents) == [raw]
+
+
+def ask_all(datatypes, rows, **contents):
+    request = pb.ModelInferRequest(model_name="all", id="mine", **contents)
+    for datatype in datatypes:
+        request.inputs.add(name=f"x_{datatype.lower()}", datatype=datatype, shape=[rows, 4])
+    return request
+
+
+def outputs_of(response):
+    """By name: answers need not be in the order of the question."""
+    assert len(response.outputs) == len(response.raw_output_contents)
+    return {output.name: (output.datatype, list(output.shape), raw)
+            for output, raw in zip(response.outputs, response.raw_output_contents)}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("rows", [1, 3, 4096])
+def test_every_datatype_in_one_call_raw(gateway, rows, turned):
+    datatypes = list(reversed(RAW)) if turned else list(RAW)
+    request = ask_all(datatypes, rows,
+                      raw_input_contents=[RAW[datatype] * rows for datatype in datatypes])
+    answers = outputs_of(lib.stub(gateway).ModelInfer(request, timeout=20 * lib.SLOW))
+    assert answers == {f"x_{d.lower()}_out": (d, [rows, 4], RAW[d] * rows) for d in RAW}
+
+
+@pytest.mark.parametrize("datatype", RAW)
+def test_bytes_that_are_not_the_shape_says(gateway, datatype):
+    for raw in (RAW[datatype][:-1], RAW[datatype] + b"\0", b""):
+        with pytest.raises(lib.grpc.RpcError) as error:
+            ask(gateway, datatype, raw=raw)
+        assert error.value.code() == lib.grpc.StatusCode.INVALID_ARGUMENT
+        assert "'x'" in error.value.details()
+
+
+@pytest.mark.parametrize("datatype", TYPED)
+def test_values_that_are_not_as_many_as_the_shape_says(gateway, datatype):
+    field, values, _ = TYPED[datatype]
+    for wrong in (values[:-1], [*values, values[0]]):
+        with pytest.raises(lib.grpc.RpcError) as error:
+            ask(gateway, datatype, **{field: wrong})
+        assert error.value.code() == lib.grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("datatype", TYPED)
+def test_values_in_the_field_of_another_datatype(gateway, datatype):
+    fields = {"bool_contents": [True] * 4, "int_contents": [1] * 4, "int64_contents": [1] * 4,
+              "uint_contents": [1] * 4, "uint64_contents": [1] * 4, "fp32_contents": [1] * 4,
+              "fp64_contents": [1] * 4, "bytes_contents": [b"1"] * 4}
+    for field, values in fields.items():
+        if field == TYPED[datatype][0]:
+            continue
+        with pytest.raises(lib.grpc.RpcError) as error:
+            ask(gateway, datatype, **{field: values})
+        assert error.value.code() == lib.grpc.StatusCode.INVALID_ARGUMENT
 
 
 @pytest.mark.parametrize("datatype", RAW_ONLY)

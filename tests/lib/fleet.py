@@ -84,7 +84,9 @@ class Process:
         self.popen.wait()
 
     def freeze(self):
+        """Returns when every thread has stopped: until then it can still answer."""
         self.popen.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.popen.pid, os.WSTOPPED)
 
     def thaw(self):
         self.popen.send_signal(signal.SIGCONT)

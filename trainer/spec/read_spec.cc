@@ -4,6 +4,8 @@
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
 
+#include <cmath>
+#include <cstdint>
 #include <fstream>
 #include <sstream>
 
@@ -39,6 +41,9 @@ absl::StatusOr<DataSpec> ReadData(const std::string& field, const v1::Dataset& d
                                   const fs::path& folder) {
   DataSpec spec;
   if (data.scale() != 0) spec.scale = data.scale();
+  if (!std::isfinite(spec.scale)) {
+    return Wrong(fmt::format("{}.scale is {}; expected a finite number", field, spec.scale));
+  }
   switch (data.source_case()) {
     case v1::Dataset::kIdx:
       RETURN_IF_ERROR(CheckPaths(field + ".idx", {data.idx().images(), data.idx().labels()}));
@@ -160,8 +165,9 @@ absl::StatusOr<OptimizerSpec> ReadOptimizer(const v1::Optimizer& optimizer) {
   }
   spec.learning_rate = optimizer.learning_rate();
   spec.weight_decay = optimizer.weight_decay();
-  if (!(spec.learning_rate > 0)) {
-    return Wrong(fmt::format("optimizer.learning_rate is {}; expected over 0", spec.learning_rate));
+  if (!(spec.learning_rate > 0) || std::isinf(spec.learning_rate)) {
+    return Wrong(fmt::format("optimizer.learning_rate is {}; expected over 0 and finite",
+                             spec.learning_rate));
   }
   if (!(spec.weight_decay >= 0)) {
     return Wrong(
@@ -210,6 +216,11 @@ absl::StatusOr<TrainSpec> Convert(const v1::TrainSpec& from, const fs::path& fol
   spec.seed = from.seed();
   spec.input_name = from.input_name().empty() ? "input" : from.input_name();
   spec.output_name = from.output_name().empty() ? "output" : from.output_name();
+  // The served model's config counts with 32 bits and a sign.
+  if (from.max_batch_size() > INT32_MAX) {
+    return Wrong(
+        fmt::format("max_batch_size is {}; expected at most {}", from.max_batch_size(), INT32_MAX));
+  }
   if (from.max_batch_size() > 0) spec.max_batch_size = from.max_batch_size();
   return spec;
 }

@@ -53,6 +53,18 @@ struct Sums {
   double Accuracy() const { return records == 0 ? 0 : right / static_cast<double>(records); }
 };
 
+// Runs what may throw.
+template <typename Action>
+absl::Status Guarded(const Action& action) {
+  try {
+    return action();
+  } catch (const c10::Error& error) {
+    return absl::InternalError(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    return absl::InternalError(error.what());
+  }
+}
+
 }  // namespace
 
 // What a run is made of; also what a checkpoint holds.
@@ -60,19 +72,23 @@ class Training::Loop {
  public:
   Loop(const TrainSpec& spec, const Dataset& train, const Dataset& test,
        std::filesystem::path checkpoint)
-      : spec_(spec), checkpoint_(std::move(checkpoint)) {
+      : spec_(spec), train_(train), test_(test), checkpoint_(std::move(checkpoint)) {}
+
+  // Makes the network, once. Throws when memory does not suffice.
+  void Prepare() {
+    if (optimizer_) return;
     // One thread: sums depend on their number, batches of small models gain
     // nothing from more, and on a busy machine threads that wait for one
     // another cost ten times what they save.
     at::set_num_threads(1);
     at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
-    torch::manual_seed(spec.seed);
-    network_ = MakeNetwork(spec, InferShapes(spec).value());
-    optimizer_ = MakeOptimizer(spec.optimizer, Parameters());
-    train_inputs_ = Inputs(train, spec.input_shape);
-    train_targets_ = Targets(train, spec.loss);
-    test_inputs_ = Inputs(test, spec.input_shape);
-    test_targets_ = Targets(test, spec.loss);
+    torch::manual_seed(spec_.seed);
+    network_ = MakeNetwork(spec_, InferShapes(spec_).value());
+    train_inputs_ = Inputs(train_, spec_.input_shape);
+    train_targets_ = Targets(train_, spec_.loss);
+    test_inputs_ = Inputs(test_, spec_.input_shape);
+    test_targets_ = Targets(test_, spec_.loss);
+    optimizer_ = MakeOptimizer(spec_.optimizer, Parameters());
   }
 
   absl::Status Run(const Progress& progress, const std::atomic<bool>& interrupted) {
@@ -82,6 +98,10 @@ class Training::Loop {
       EpochResult result = SoFar();
       const Sums tested = Evaluate();
       result.test_loss = tested.MeanLoss();
+      // The last step's weights have met no loss but this.
+      if (!std::isfinite(result.test_loss)) {
+        return NoNumber("test loss", result.test_loss, fmt::format("epoch {}", epoch_ + 1));
+      }
       result.test_accuracy = tested.Accuracy();
       result.seconds = spent_ + SecondsSince(begin);
       epochs_.push_back(result);
@@ -152,15 +172,18 @@ class Training::Loop {
     const at::Tensor loss = Loss(output, targets);
     const double value = loss.item<double>();
     if (!std::isfinite(value)) {
-      return absl::FailedPreconditionError(
-          fmt::format("the loss is {} in epoch {}, step {}; a smaller learning_rate may help "
-                      "(it is {})",
-                      value, epoch_ + 1, step_ + 1, spec_.optimizer.learning_rate));
+      return NoNumber("loss", value, fmt::format("epoch {}, step {}", epoch_ + 1, step_ + 1));
     }
     loss.backward();
     optimizer_->step();
     sums_.Add(value, Right(output, targets), records.size(0));
     return absl::OkStatus();
+  }
+
+  absl::Status NoNumber(const char* what, double value, const std::string& where) const {
+    return absl::FailedPreconditionError(
+        fmt::format("the {} is {} in {}; a smaller learning_rate may help (it is {})", what, value,
+                    where, spec_.optimizer.learning_rate));
   }
 
   at::Tensor Logits(const at::Tensor& inputs) {
@@ -199,7 +222,10 @@ class Training::Loop {
   }
 
   const TrainSpec& spec_;
+  const Dataset& train_;
+  const Dataset& test_;
   const std::filesystem::path checkpoint_;
+  // Set by Prepare.
   torch::jit::Module network_;
   std::unique_ptr<torch::optim::Optimizer> optimizer_;
   at::Tensor train_inputs_, train_targets_, test_inputs_, test_targets_;
@@ -296,6 +322,10 @@ Training::Training(const TrainSpec& spec, const Dataset& train, const Dataset& t
 Training::~Training() = default;
 
 absl::Status Training::Resume() {
+  RETURN_IF_ERROR(Guarded([&] {
+    loop_->Prepare();
+    return absl::OkStatus();
+  }));
   try {
     return loop_->LoadCheckpoint();
   } catch (const std::exception&) {
@@ -305,13 +335,10 @@ absl::Status Training::Resume() {
 }
 
 absl::Status Training::Run(const Progress& progress, const std::atomic<bool>& interrupted) {
-  try {
+  return Guarded([&] {
+    loop_->Prepare();
     return loop_->Run(progress, interrupted);
-  } catch (const c10::Error& error) {
-    return absl::InternalError(error.what_without_backtrace());
-  } catch (const std::exception& error) {
-    return absl::InternalError(error.what());
-  }
+  });
 }
 
 const std::vector<EpochResult>& Training::epochs() const { return loop_->epochs(); }

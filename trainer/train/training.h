@@ -41,12 +41,13 @@ class Training {
   ~Training();
 
   // Goes on from the checkpoint. NOT_FOUND without one, FAILED_PRECONDITION
-  // when it is of another spec or damaged.
+  // when it is of another spec or damaged, INTERNAL as Run.
   absl::Status Resume();
 
   // Until the last epoch, or until `interrupted`: then it leaves a checkpoint
-  // and returns CANCELLED. FAILED_PRECONDITION when the loss is no finite
-  // number any more.
+  // and returns CANCELLED. FAILED_PRECONDITION when the loss, or the test loss
+  // of an epoch, is no finite number any more; INTERNAL when LibTorch fails,
+  // for want of memory say.
   absl::Status Run(const Progress& progress, const std::atomic<bool>& interrupted);
 
   const std::vector<EpochResult>& epochs() const;

@@ -2,7 +2,10 @@
 
 #include <CLI/CLI.hpp>
 #include <catch2/catch_test_macros.hpp>
+#include <cstdio>
 #include <string>
+
+#include "tests/fakes/temporary_folder.h"
 
 namespace torchfleet::cli {
 namespace {
@@ -23,6 +26,33 @@ TEST_CASE("CompletionScript: names every command and flag of the command line it
   const absl::Status status = CompletionScript(app, "tcsh").status();
   CHECK(absl::IsInvalidArgument(status));
   CHECK(status.message() == "no completion for shell 'tcsh'; expected bash, zsh or fish");
+}
+
+// What bash offers after these words.
+std::string Offered(const CLI::App& app, const std::string& words, int at) {
+  const TemporaryFolder folder;
+  folder.Write("try", *CompletionScript(app, "bash") + "COMP_WORDS=(" + words + ")\nCOMP_CWORD=" +
+                          std::to_string(at) + "\n_torchfleet\necho \"${COMPREPLY[@]}\"\n");
+  FILE* pipe = popen(("bash --norc " + (folder.path() / "try").string()).c_str(), "r");
+  REQUIRE(pipe);
+  std::string text;
+  char buffer[256];
+  while (fgets(buffer, sizeof(buffer), pipe)) text += buffer;
+  REQUIRE(pclose(pipe) == 0);
+  return text;
+}
+
+TEST_CASE("CompletionScript: bash offers commands first, then the command's own flags", "[cli]") {
+  CLI::App app("torchfleet");
+  std::string value;
+  app.add_subcommand("fly", "Goes up")->add_option("--height", value, "How high");
+  app.add_subcommand("float", "Stays");
+  app.add_subcommand("land", "Comes down")->add_option("--where", value, "Where");
+  CHECK(Offered(app, "torchfleet fl", 1) == "fly float\n");
+  CHECK(Offered(app, "torchfleet ''", 1) == "fly float land\n");
+  CHECK(Offered(app, "torchfleet fly --", 2) == "--help --height\n");
+  CHECK(Offered(app, "torchfleet land --w", 2) == "--where\n");
+  CHECK(Offered(app, "torchfleet sink --", 2) == "\n");
 }
 
 }  // namespace

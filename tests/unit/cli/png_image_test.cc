@@ -49,6 +49,34 @@ TEST_CASE("TensorFromPng: colours by plane or by pixel", "[cli][infer]") {
   CHECK(TensorFromPng(file, {"x", wire::DataType::kUint8, {-1, 1, 2, 3}})->bytes == "\1\2\3\4\5\6");
 }
 
+TEST_CASE("TensorFromPng: what shines through is black, colours become grey", "[cli][infer]") {
+  const TemporaryFolder folder;
+  const InputSpec grey{"x", wire::DataType::kUint8, {-1, 2}};
+  auto file = WritePng(folder, 2, 1, PNG_FORMAT_GA, {200, 255, 200, 0});
+  CHECK(TensorFromPng(file, grey)->bytes == std::string("\xc8\0", 2));
+  file = WritePng(folder, 2, 1, PNG_FORMAT_RGB, {255, 255, 255, 0, 0, 0});
+  CHECK(TensorFromPng(file, grey)->bytes == std::string("\xff\0", 2));
+  file = WritePng(folder, 2, 1, PNG_FORMAT_GRAY, {7, 9});
+  CHECK(TensorFromPng(file, {"x", wire::DataType::kUint8, {-1, 1, 2, 3}})->bytes ==
+        "\7\7\7\x09\x09\x09");
+}
+
+TEST_CASE("TensorFromPng: a file cut anywhere is refused by its name", "[cli][infer]") {
+  const TemporaryFolder folder;
+  const auto file = WritePng(folder, 2, 2, PNG_FORMAT_GRAY, {0, 1, 2, 3});
+  const auto whole = std::filesystem::file_size(file);
+  // The last 16 bytes are the end of the data's checksum and an empty chunk.
+  for (uintmax_t size = 0; size + 16 < whole; ++size) {
+    CAPTURE(size);
+    const auto cut = folder.path() / "cut.png";
+    std::filesystem::copy_file(file, cut, std::filesystem::copy_options::overwrite_existing);
+    std::filesystem::resize_file(cut, size);
+    const absl::Status status = TensorFromPng(cut, {"x", wire::DataType::kUint8, {-1, 4}}).status();
+    CHECK(absl::IsInvalidArgument(status));
+    CHECK(std::string(status.message()).find("cut.png") != std::string::npos);
+  }
+}
+
 TEST_CASE("TensorFromPng: what does not fit says so", "[cli][infer]") {
   const TemporaryFolder folder;
   const auto file = WritePng(folder, 2, 2, PNG_FORMAT_GRAY, {0, 1, 2, 3});

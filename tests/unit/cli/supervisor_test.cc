@@ -4,6 +4,7 @@
 #include <catch2/catch_test_macros.hpp>
 #include <deque>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ class FakeMachine : public Launcher, public Clock {
   absl::Status Launch(const ProcessSpec& process) override {
     Note("launch " + process.name);
     arguments[process.name] = process.arguments;
+    binaries[process.name] = process.binary;
     launched_at[process.name].push_back(now_);
     if (const auto left = unlaunchable.find(process.name);
         left != unlaunchable.end() && left->second-- > 0) {
@@ -68,6 +70,7 @@ class FakeMachine : public Launcher, public Clock {
 
   std::vector<std::string> notes;
   std::map<std::string, std::vector<std::string>> arguments;
+  std::map<std::string, std::string> binaries;
   std::map<std::string, std::vector<Instant>> launched_at;
   std::map<std::string, int> unlaunchable;
   std::map<std::string, bool> stubborn;
@@ -187,6 +190,120 @@ TEST_CASE("Supervisor: a binary that is not there is said and tried again", "[cl
   REQUIRE(RunFleet(machine, told).ok());
   CHECK(machine.launched_at[kWorkerName].size() == 3);
   CHECK(told.messages.front() == "worker m/1.0: the binary is not there");
+}
+
+TEST_CASE("Supervisor: no other process before the registry is ready", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) {
+    if (name == "registry") machine.Interrupt();
+  };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  CHECK(machine.notes == std::vector<std::string>{"launch registry", "stop registry"});
+  CHECK(told.up == 0);
+}
+
+TEST_CASE("Supervisor: a registry that ends comes back where everyone knows it", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) {
+    ComesUp(machine, name);
+    if (name == kWorkerName) machine.Exits("registry", "crashed");
+  };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  CHECK(machine.launched_at["registry"].size() == 2);
+  CHECK(Has(machine.arguments["registry"], "--listen", "127.0.0.1:1"));
+  // Nobody else is started again for it.
+  CHECK(machine.launched_at["gateway"].size() == 1);
+  CHECK(machine.launched_at[kWorkerName].size() == 1);
+  CHECK(told.up == 1);
+}
+
+TEST_CASE("Supervisor: a worker comes back at a free port, as the same worker", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) {
+    ComesUp(machine, name);
+    if (name == kWorkerName && machine.launched_at[name].size() == 1) {
+      machine.Exits(name, "crashed");
+    }
+  };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  CHECK(machine.launched_at[kWorkerName].size() == 2);
+  CHECK(Has(machine.arguments[kWorkerName], "--listen", "127.0.0.1:0"));
+  CHECK(Has(machine.arguments[kWorkerName], "--worker-id", "m-1-0"));
+}
+
+TEST_CASE("Supervisor: a process that ran long enough is started again at once", "[cli][up]") {
+  FakeMachine machine;
+  const absl::Duration runs[] = {absl::ZeroDuration(), absl::ZeroDuration(), absl::Seconds(11)};
+  machine.on_launch = [&](const std::string& name) {
+    ComesUp(machine, name);
+    const size_t launches = machine.launched_at[name].size();
+    if (name != "gateway" || launches > std::size(runs)) return;
+    machine.Passes(runs[launches - 1]);
+    machine.Exits(name, "crashed");
+  };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  const auto& at = machine.launched_at["gateway"];
+  REQUIRE(at.size() == 4);
+  CHECK(at[2] - at[1] == absl::Milliseconds(200));
+  CHECK(at[3] - at[2] == absl::Seconds(11) + absl::Milliseconds(100));
+}
+
+TEST_CASE("Supervisor: a registry that cannot be run at all ends it all", "[cli][up]") {
+  for (const char* name : {"registry", "gateway"}) {
+    CAPTURE(name);
+    FakeMachine machine;
+    machine.unlaunchable[name] = 1000;
+    machine.on_launch = [&](const std::string& launched) { ComesUp(machine, launched); };
+    machine.on_idle = [&] { machine.Interrupt(); };
+    Told told;
+    const absl::Status status = RunFleet(machine, told);
+    CHECK(absl::IsUnavailable(status));
+    CHECK(std::string(status.message()).find(std::string("the ") + name + " did not start") !=
+          std::string::npos);
+    CHECK(std::string(status.message()).find("the binary is not there") != std::string::npos);
+    CHECK(machine.launched_at[name].size() == 1);
+    CHECK(told.up == 0);
+  }
+}
+
+TEST_CASE("Supervisor: what everybody is told, and which binary serves", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) { ComesUp(machine, name); };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  SupervisorOptions options;
+  options.repository = "models";
+  options.gateway_listen = "127.0.0.1:0";
+  options.worker_binary = "another-worker";
+  options.common_arguments = {"--log-level", "debug"};
+  std::vector<std::vector<ProcessView>> views;
+  Supervisor supervisor(options, {{"m", 1, 0}, {"m", 1, 1}}, machine, machine,
+                        {.on_up = [](const auto&) {},
+                         .on_change = [&](const auto& view) { views.push_back(view); },
+                         .on_message = [](const std::string&) {}});
+  REQUIRE(supervisor.Run().ok());
+  REQUIRE(machine.arguments.size() == 4);
+  for (const auto& [name, arguments] : machine.arguments) {
+    CAPTURE(name);
+    CHECK(Has(arguments, "--log-level", "debug"));
+    CHECK((machine.binaries[name] == "another-worker") == name.starts_with("worker "));
+  }
+  CHECK(Has(machine.arguments["worker m/1.1"], "--worker-id", "m-1-1"));
+  CHECK(Has(machine.arguments["worker m/1.1"], "--repository", "models"));
+  CHECK(Has(machine.arguments["worker m/1.1"], "--model", "m"));
+  CHECK(Has(machine.arguments["worker m/1.1"], "--model-version", "1"));
+  REQUIRE(views.size() == 4);  // one process more is ready each time
+  REQUIRE(views.back().size() == 4);
+  for (const ProcessView& process : views.back()) CHECK(process.ready);
+  REQUIRE(views.front().size() == 4);
+  CHECK(std::count_if(views.front().begin(), views.front().end(),
+                      [](const ProcessView& process) { return process.ready; }) == 1);
 }
 
 TEST_CASE("Supervisor: what does not drain in time is ended", "[cli][up]") {

@@ -80,6 +80,7 @@ TEST_CASE("TensorFromJson: what a datatype cannot hold is refused by its value",
                       {DataType::kInt32, "1.5"},  {DataType::kInt64, "9223372036854775808"},
                       {DataType::kUint64, "-1"},  {DataType::kFp32, "1e+39"},
                       {DataType::kFp16, "65520"}, {DataType::kFp32, "\"1\""},
+                      {DataType::kFp16, "1e+39"}, {DataType::kBf16, "3.4e+38"},
                       {DataType::kBool, "2"},     {DataType::kBytes, "1"},
                       {DataType::kFp64, "null"}};
   for (const Row& row : rows) {
@@ -121,6 +122,28 @@ TEST_CASE("TensorFromJson: halves are rounded to the nearest, ties to even", "[c
   }
 }
 
+TEST_CASE("TensorFromJson: a half is rounded once, from the number as written", "[cli][infer]") {
+  struct Row {
+    double number;
+    uint16_t half, brain;
+  };
+  // A trifle beside halfway; a float would call it a tie.
+  const Row rows[] = {{1.00048828125 + 0x1p-40, 0x3c01, 0x3f80},
+                      {1.00146484375 - 0x1p-40, 0x3c01, 0x3f80},
+                      {1.00390625 + 0x1p-40, 0x3c04, 0x3f81},
+                      {-1.00390625 - 0x1p-40, 0xbc04, 0xbf81},
+                      {1.01171875 - 0x1p-40, 0x3c0c, 0x3f81},
+                      {65519.9999999, 0x7bff, 0x4780},
+                      {0x1p-25 + 0x1p-60, 0x0001, 0x3300},
+                      {1e-300, 0x0000, 0x0000},
+                      {-1e-300, 0x8000, 0x8000}};
+  for (const Row& row : rows) {
+    CAPTURE(row.number);
+    CHECK(TensorFromJson(json(row.number), DataType::kFp16)->bytes == Bytes({row.half}));
+    CHECK(TensorFromJson(json(row.number), DataType::kBf16)->bytes == Bytes({row.brain}));
+  }
+}
+
 TEST_CASE("TensorToJson: every half comes back as itself", "[cli][infer]") {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     if ((bits & 0x7c00) == 0x7c00) continue;  // no finite number
@@ -138,6 +161,29 @@ TEST_CASE("TensorToJson: bytes that end too early are an error", "[cli][infer]")
       TensorToJson({{1}, std::string("\3\0\0\0ab", 6)}, DataType::kBytes).status()));
 }
 
+TEST_CASE("TensorToJson: the shape is the lists'", "[cli][infer]") {
+  const auto text = [](std::vector<int64_t> shape, const std::string& bytes) {
+    return TensorToJson({std::move(shape), bytes}, DataType::kUint8)->dump();
+  };
+  CHECK(text({}, "\7") == "7");
+  CHECK(text({0}, "") == "[]");
+  CHECK(text({2, 0}, "") == "[[],[]]");
+  CHECK(text({2, 1, 2}, "\1\2\3\4") == "[[[1,2]],[[3,4]]]");
+}
+
+TEST_CASE("TensorToJson: a shape that cannot be is an error", "[cli][infer]") {
+  for (const std::vector<int64_t>& shape : {std::vector<int64_t>{-1},
+                                            {2, -1},
+                                            {INT64_MAX, 2},
+                                            {INT64_C(1) << 32, INT64_C(1) << 32},
+                                            {INT64_C(1) << 40, 0}}) {
+    CAPTURE(shape);
+    CHECK(absl::IsInternal(TensorToJson({shape, Bytes<float>({1})}, DataType::kFp32).status()));
+    CHECK(absl::IsInternal(TensorToJson({shape, "\1\0\0\0a"}, DataType::kBytes).status()));
+  }
+  CHECK(absl::IsInternal(TensorToJson({{1}, Bytes<float>({1, 2})}, DataType::kFp32).status()));
+}
+
 TEST_CASE("TensorFromNpy: as it is, or converted where every number fits", "[cli][infer]") {
   const std::string floats = Npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 2), }",
                                  Bytes<double>({1, 2, 3, 4}));
@@ -149,6 +195,35 @@ TEST_CASE("TensorFromNpy: as it is, or converted where every number fits", "[cli
       Npy("{'descr': '<f8', 'fortran_order': False, 'shape': (1,), }", Bytes<double>({0.5}));
   CHECK(absl::IsInvalidArgument(TensorFromNpy(half, DataType::kInt32).status()));
   CHECK(absl::IsInvalidArgument(TensorFromNpy(half, DataType::kBytes).status()));
+}
+
+TEST_CASE("TensorFromNpy: a float of another width is the same number", "[cli][infer]") {
+  const std::string header = "', 'fortran_order': False, 'shape': (3,), }";
+  const std::string singles = Npy("{'descr': '<f4" + header, Bytes<float>({0.1F, -0.0F, 3}));
+  CHECK(TensorFromNpy(singles, DataType::kFp64)->bytes == Bytes<double>({double{0.1F}, -0.0, 3}));
+  const std::string doubles = Npy("{'descr': '<f8" + header, Bytes<double>({0.1, -0.0, 1e-300}));
+  CHECK(TensorFromNpy(doubles, DataType::kFp32)->bytes == Bytes<float>({0.1F, -0.0F, 0}));
+  const std::string halves =
+      Npy("{'descr': '<f2" + header, Bytes<uint16_t>({0x0001, 0x8000, 0x7bff}));
+  CHECK(TensorFromNpy(halves, DataType::kFp32)->bytes == Bytes<float>({0x1p-24F, -0.0F, 65504}));
+  CHECK(TensorFromNpy(halves, DataType::kFp16)->bytes == Bytes<uint16_t>({0x0001, 0x8000, 0x7bff}));
+}
+
+TEST_CASE("TensorFromNpy: whole numbers keep every digit, or do not fit", "[cli][infer]") {
+  const std::string header = "', 'fortran_order': False, 'shape': (2,), }";
+  const std::string wide = Npy("{'descr': '<i8" + header, Bytes<int64_t>({INT64_MIN, INT64_MAX}));
+  CHECK(TensorFromNpy(wide, DataType::kInt64)->bytes == Bytes<int64_t>({INT64_MIN, INT64_MAX}));
+  const absl::Status status = TensorFromNpy(wide, DataType::kInt32).status();
+  CHECK(absl::IsInvalidArgument(status));
+  CHECK(status.message() == "the value -9223372036854775808 is no INT32");
+  const std::string large = Npy("{'descr': '<u8" + header, Bytes<uint64_t>({7, UINT64_MAX}));
+  CHECK(TensorFromNpy(large, DataType::kUint64)->bytes == Bytes<uint64_t>({7, UINT64_MAX}));
+  CHECK(TensorFromNpy(large, DataType::kInt64).status().message() ==
+        "the value 18446744073709551615 is no INT64");
+  // What no double tells from its neighbours is no whole number of anything.
+  const std::string huge = Npy("{'descr': '<f8" + header, Bytes<double>({1, 0x1p60}));
+  CHECK(absl::IsInvalidArgument(TensorFromNpy(huge, DataType::kInt64).status()));
+  CHECK(absl::IsInvalidArgument(TensorFromNpy("no array", DataType::kFp32).status()));
 }
 
 TEST_CASE("FitShape: a single record gets its batch", "[cli][infer]") {

@@ -1,6 +1,9 @@
 #include <zlib.h>
 
 #include <catch2/catch_test_macros.hpp>
+#include <cmath>
+#include <cstdint>
+#include <initializer_list>
 #include <string>
 
 #include "tests/fakes/temporary_folder.h"
@@ -114,6 +117,71 @@ TEST_CASE("ReadNpy: numbers of every type", "[trainer][data]") {
   CHECK(table->values == std::vector<float>{-1, 2});
   folder.Write("x.npy", "no array");
   Refused(ReadNpy(folder.path() / "x.npy").status(), "x.npy");
+}
+
+std::string Npy(const std::string& descr, const std::string& shape, const std::string& data) {
+  const std::string header =
+      "{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }";
+  return std::string("\x93NUMPY\x01\x00", 8) + static_cast<char>(header.size()) +
+         std::string(1, '\0') + header + data;
+}
+
+template <typename Element>
+std::string Bytes(std::initializer_list<Element> elements) {
+  std::string bytes;
+  for (const Element element : elements) {
+    bytes.append(reinterpret_cast<const char*>(&element), sizeof(element));
+  }
+  return bytes;
+}
+
+TEST_CASE("ReadNpy: each type by its own values", "[trainer][data]") {
+  struct Row {
+    const char* descr;
+    std::string data;
+    std::vector<float> values;
+  };
+  const Row rows[] = {{"|b1", Bytes<uint8_t>({0, 1}), {0, 1}},
+                      {"|u1", Bytes<uint8_t>({1, 255}), {1, 255}},
+                      {"|i1", Bytes<int8_t>({-128, 127}), {-128, 127}},
+                      {"<u2", Bytes<uint16_t>({1, 65535}), {1, 65535}},
+                      {"<i2", Bytes<int16_t>({-32768, 2}), {-32768, 2}},
+                      {"<u4", Bytes<uint32_t>({1, 1u << 31}), {1, 0x1p31F}},
+                      {"<i4", Bytes<int32_t>({INT32_MIN, 2}), {-0x1p31F, 2}},
+                      {"<u8", Bytes<uint64_t>({1, 1ull << 63}), {1, 0x1p63F}},
+                      {"<i8", Bytes<int64_t>({INT64_MIN, 2}), {-0x1p63F, 2}},
+                      {"<f4", Bytes<float>({0.1F, -2}), {0.1F, -2}},
+                      {"<f8", Bytes<double>({0.1, -2}), {0.1F, -2}}};
+  const TemporaryFolder folder;
+  for (const Row& row : rows) {
+    CAPTURE(row.descr);
+    folder.Write("x.npy", Npy(row.descr, "(2,)", row.data));
+    const auto table = ReadNpy(folder.path() / "x.npy");
+    REQUIRE(table.ok());
+    CHECK(table->shape == std::vector<size_t>{2});
+    CHECK(table->values == row.values);
+  }
+  const auto refused = [&](const std::string& bytes) {
+    folder.Write("x.npy", bytes);
+    return Refused(ReadNpy(folder.path() / "x.npy").status(), "x.npy");
+  };
+  CHECK(Contains(refused(Npy("<f2", "(2,)", "1234")), "'f2'"));
+  CHECK(Contains(refused(Npy(">f4", "(1,)", "1234")), "'>f4'"));
+  CHECK(Contains(refused(Npy("<f4", "()", "1234")), "expected records"));
+  CHECK(Contains(refused(Npy("<f4", "(2,)", "1234")), "8 bytes of elements, 4 are there"));
+}
+
+TEST_CASE("LoadDataset: what is no finite number is refused by its record", "[trainer][data]") {
+  const TemporaryFolder folder;
+  folder.Write("x.npy", Npy("<f4", "(3, 2)", Bytes<float>({1, 2, 3, 4, 5, INFINITY})));
+  folder.Write("y.npy", Npy("<f4", "(3,)", Bytes<float>({1, NAN, 3})));
+  folder.Write("good.npy", Npy("<f4", "(3,)", Bytes<float>({1, 2, 3})));
+  const auto load = [&](const char* inputs, const char* targets) {
+    return LoadDataset({NpySource{folder.path() / inputs, folder.path() / targets}, 1}).status();
+  };
+  CHECK(load("good.npy", "good.npy").ok());
+  CHECK(Contains(Refused(load("x.npy", "good.npy"), "x.npy"), "record 2 holds inf"));
+  CHECK(Contains(Refused(load("good.npy", "y.npy"), "y.npy"), "record 1 holds nan"));
 }
 
 TEST_CASE("LoadDataset: records with their targets, scaled", "[trainer][data]") {

@@ -82,6 +82,39 @@ TEST_CASE("ReadSpec: names the file and the line of what it cannot read", "[trai
   CHECK(absl::IsNotFound(ReadSpec(folder.path() / "none").status()));
 }
 
+TEST_CASE("ReadSpec: what is no spec is refused at its line", "[trainer][spec]") {
+  struct Row {
+    const char *part, *by, *where;
+  };
+  const Row rows[] = {
+      {"layers { softmax {} }", "layers { sotfmax {} }", ":10:"},          // an unknown layer
+      {"layers { flatten {} }", "layers { flatten { axis: 1 } }", ":7:"},  // its unknown field
+      {"batch_size: 16", "batch_size: sixteen", ":15:"},
+      {"batch_size: 16", "batch_size: -1", ":15:"},
+      {"seed: 7", "seed: 7 seed: 8", ":16:"},
+      {"model: \"m\"", "model: \"m", ":1:"},       // text that does not end
+      {"seed: 7\n", "seed: 7\nlayers {", ":17:"},  // a block that does not end
+      {"epochs: 4", "<epochs>4</epochs>", ":14:"},
+  };
+  const TemporaryFolder folder;
+  for (const Row& row : rows) {
+    CAPTURE(row.by);
+    const absl::Status status = Read(folder, Replaced(kSpec, row.part, row.by)).status();
+    CHECK(absl::IsInvalidArgument(status));
+    const std::string message(status.message());
+    CAPTURE(message);
+    CHECK(message.find(std::string("spec.textproto") + row.where) != std::string::npos);
+  }
+  // Of a value that an enumeration lacks the parser tells the place just after.
+  const absl::Status status =
+      Read(folder, Replaced(kSpec, "LOSS_SPARSE_CROSS_ENTROPY", "LOSS_HINGE")).status();
+  CHECK(absl::IsInvalidArgument(status));
+  CHECK(std::string(status.message()).find("spec.textproto:1") != std::string::npos);
+  CHECK(std::string(status.message()).find("LOSS_HINGE") != std::string::npos);
+  CHECK(absl::IsInvalidArgument(Read(folder, "").status()));
+  CHECK(absl::IsInvalidArgument(Read(folder, std::string("\x08\0\xff\xfe", 4)).status()));
+}
+
 TEST_CASE("ReadSpec: names the field of what contradicts itself", "[trainer][spec]") {
   struct Row {
     const char *part, *by, *field;
@@ -106,6 +139,15 @@ TEST_CASE("ReadSpec: names the field of what contradicts itself", "[trainer][spe
       {"every_epochs: 2", "", "every_epochs"},
       {"epochs: 4", "", "epochs"},
       {"batch_size: 16", "", "batch_size"},
+      {"batch_size: 16", "batch_size: 16 max_batch_size: 2147483648", "max_batch_size"},
+      {"scale: 0.5", "scale: nan", "test.scale"},
+      {"scale: 0.5", "scale: inf", "test.scale"},
+      {"learning_rate: 0.01", "learning_rate: inf", "learning_rate"},
+      {"learning_rate: 0.01", "learning_rate: nan", "learning_rate"},
+      {"factor: 0.5", "factor: 0", "schedule"},
+      {"beta1: 0.8", "beta1: 1", "beta1"},
+      {"layers { dense { units: 3 } }", "layers { max_pool2d {} }", "layers[4]"},
+      {"inputs: \"x.npy\"", "", "test.npy"},
   };
   const TemporaryFolder folder;
   for (const Row& row : rows) {
