@@ -31,7 +31,7 @@ elseif(TORCHFLEET_SANITIZE STREQUAL "thread")
   # Without its macro: headers of Protocol Buffers would lay messages out in
   # another way than the library, which is built without it.
   add_compile_options(-fsanitize=thread -U__SANITIZE_THREAD__ -fno-omit-frame-pointer
-                      -Wno-error=tsan)
+                      -Wno-error=tsan -Wno-error=maybe-uninitialized)
   add_link_options(-fsanitize=thread)
 elseif(TORCHFLEET_SANITIZE)
   message(FATAL_ERROR "TORCHFLEET_SANITIZE is '${TORCHFLEET_SANITIZE}'; expected address, thread or nothing")
