@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "base/log.h"
@@ -44,10 +45,15 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
                                          : CheckAddress("worker", options.worker));
   auto gateway = std::unique_ptr<GatewayServer>(new GatewayServer);
   ASSIGN_OR_RETURN(gateway->operators_, OperatorServer::Start(options.operator_listen));
-  ASSIGN_OR_RETURN(
-      gateway->edge_,
-      Edge::Start({.listen = options.listen, .threads = options.threads}, {&gateway->front_},
-                  gateway->fleet_, gateway->backends_, gateway->calls_));
+  if (options.threads < 0) {
+    return absl::InvalidArgumentError(fmt::format(
+        "--threads is {}; expected a number from 1, or 0 for one a core", options.threads));
+  }
+  const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  const int threads = options.threads == 0 ? cores : options.threads;
+  ASSIGN_OR_RETURN(gateway->edge_,
+                   Edge::Start({.listen = options.listen, .threads = threads}, {&gateway->front_},
+                               gateway->fleet_, gateway->backends_, gateway->calls_));
   const std::atomic<bool>* connected = &gateway->registry_connected_;
   if (options.worker.empty()) {
     auto* self = gateway.get();

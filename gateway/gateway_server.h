@@ -31,8 +31,8 @@ struct GatewayOptions {
   // host:port of the one worker that answers every call; empty to follow the
   // registry.
   std::string worker;
-  // Event loops that calls come in on.
-  int threads = 2;
+  // Event loops that calls come in on; 0 for one a core.
+  int threads = 0;
 };
 
 class GatewayServer {

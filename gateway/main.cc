@@ -26,7 +26,8 @@ int Run(int argc, char** argv) {
           "host:port of the registry that knows which worker serves which model");
   AddFlag(app, "--worker", options.worker,
           "host:port of one worker that answers every call, in place of a registry");
-  AddFlag(app, "--threads", options.threads, "How many event loops share the calls");
+  AddFlag(app, "--threads", options.threads,
+          "How many event loops share the calls; 0 for one a core");
   AddDurationFlag(app, "--drain-timeout", drain_timeout,
                   "How long calls in progress may go on after SIGTERM");
   if (auto exit_code = ParseFlags(app, argc, argv)) return *exit_code;

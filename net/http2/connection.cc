@@ -304,6 +304,8 @@ int Http2Connection::OnFrame(nghttp2_session* session, const nghttp2_frame* fram
       if (!connection.resets_.Take(now)) connection.Punish();
       return 0;
     case NGHTTP2_PING:
+      if (std::exchange(connection.sent_since_ping_, false)) return 0;
+      [[fallthrough]];
     case NGHTTP2_SETTINGS:
       if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0 && !connection.pings_.Take(now)) {
         connection.Punish();
@@ -384,6 +386,9 @@ int Http2Connection::OnFrameNotSent(nghttp2_session*, const nghttp2_frame* frame
 }
 
 int Http2Connection::OnFrameSent(nghttp2_session* session, const nghttp2_frame* frame, void* self) {
+  if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
+    Self(self).sent_since_ping_ = true;
+  }
   const bool ends = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
                     (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
   if (!ends) return 0;

@@ -118,6 +118,8 @@ class Http2Connection final : public Mortal, private Watcher, private TurnEnd {
   // A client's connection has taken bytes: the peer may have seen a request.
   bool wrote_ = false;
   bool heard_anything_ = false;
+  // Something of a stream went since the peer's last ping, which may measure it.
+  bool sent_since_ping_ = false;
   // A server's last word on which streams it will serve is said.
   bool goodbye_ = false;
 

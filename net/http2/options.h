@@ -23,7 +23,8 @@ struct Http2Limits {
   uint32_t connection_window = 4 << 20;
   // Bytes on their way out, taken from the streams but not by the socket yet.
   size_t outgoing_bytes = 256 << 10;
-  // Streams the peer resets; pings and settings; empty frames that do nothing.
+  // Streams the peer resets; pings that follow nothing we sent, settings, and
+  // frames of a body without a byte.
   Allowance resets = {1000, 200};
   Allowance pings = {100, 10};
 };

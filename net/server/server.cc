@@ -91,7 +91,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   ASSIGN_OR_RETURN(Address address, ParseAddress(options.listen));
   RETURN_IF_ERROR(Listener::CheckFree(address));
   auto server = std::unique_ptr<Server>(new Server(std::move(options)));
-  for (int i = 0; i < server->options_.threads; ++i) {
+  const int threads = address.family() == AF_UNIX ? 1 : server->options_.threads;
+  for (int i = 0; i < threads; ++i) {
     ASSIGN_OR_RETURN(std::unique_ptr<Loop> loop, Loop::Create());
     auto shard = std::make_unique<Shard>(std::move(loop), server->options_);
     RETURN_IF_ERROR(shard->Listen(address));

@@ -19,7 +19,8 @@ namespace torchfleet::net {
 using ServiceFactory = std::function<std::unique_ptr<Service>(Loop& loop)>;
 
 struct ServerOptions {
-  // host:port, port 0 for a free one; or unix:/path, which takes one thread.
+  // host:port, port 0 for a free one; or unix:/path, which one thread serves
+  // whatever `threads` says.
   std::string listen = "127.0.0.1:0";
   int threads = 1;
   Http2Options http2;

@@ -1,6 +1,9 @@
 // Peers that cost more than they are worth lose their connection; others do not
 // notice.
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <catch2/catch_test_macros.hpp>
 #include <string>
 
@@ -53,6 +56,39 @@ TEST_CASE("Flood: streams opened to be reset", "[net][http2]") {
   peer.Write(flood);
   CHECK(peer.GoawayCode() == kCalm);
   CheckOthers(*server);
+}
+
+TEST_CASE("Flood: a ping for every answer is a measurement, not a flood", "[net][http2]") {
+  const auto server = EchoServer(Strict());
+  RawPeer peer(*server);
+  for (uint32_t stream = 1; stream < 200; stream += 2) {
+    peer.Call(stream, "x");
+    REQUIRE(peer.Echo(stream) == "x");
+    peer.Write(kPingFrame, 0, 0, "12345678");
+    REQUIRE(peer.NextOf(kPingFrame));
+  }
+}
+
+TEST_CASE("Flood: without file descriptors callers wait, and are served when there are some",
+          "[net][socket]") {
+  const auto server = EchoServer();
+  RawPeer before(*server);
+  before.Call(1, "first");
+  REQUIRE(before.Echo(1) == "first");
+  rlimit limit;
+  REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  // Every number below the limit is taken but one, which the caller's own
+  // socket takes.
+  const int highest = dup(0);
+  close(highest);
+  const rlimit none = {.rlim_cur = static_cast<rlim_t>(highest) + 1, .rlim_max = limit.rlim_max};
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  RawPeer waiting(*server);
+  waiting.Call(1, "second");
+  before.Call(3, "still here");
+  CHECK(before.Echo(3) == "still here");
+  REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+  CHECK(waiting.Echo(1) == "second");
 }
 
 TEST_CASE("Flood: headers over the limit are answered 431", "[net][http2]") {
