@@ -69,6 +69,8 @@ TEST_CASE("Flood: a ping for every answer is a measurement, not a flood", "[net]
   }
 }
 
+// UBSan looks at memory through a pipe of its own, which it cannot have here.
+#ifndef __SANITIZE_ADDRESS__
 TEST_CASE("Flood: without file descriptors callers wait, and are served when there are some",
           "[net][socket]") {
   const auto server = EchoServer();
@@ -90,6 +92,7 @@ TEST_CASE("Flood: without file descriptors callers wait, and are served when the
   REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
   CHECK(waiting.Echo(1) == "second");
 }
+#endif
 
 TEST_CASE("Flood: headers over the limit are answered 431", "[net][http2]") {
   const auto server = EchoServer();
