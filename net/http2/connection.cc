@@ -51,6 +51,8 @@ void Http2Connection::MakeSession() {
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_peer_max_concurrent_streams(option, 100);
+  // Our own allowance counts resets; nghttp2's would end connections sooner.
+  nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);
   if (role_ == Role::kServer) {
     nghttp2_session_server_new3(&session_, Callbacks(), this, option, SessionMemory());
   } else {
@@ -87,12 +89,6 @@ Stream* Http2Connection::Open(const Headers& headers, bool end, StreamHandler& h
   stream->heard_ = busy_ = loop_.now();
   Flush();
   return stream;
-}
-
-size_t Http2Connection::room() const {
-  const size_t most =
-      nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
-  return open_.size() >= most ? 0 : most - open_.size();
 }
 
 void Http2Connection::Drain() {

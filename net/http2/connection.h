@@ -52,8 +52,6 @@ class Http2Connection final : public Mortal, private Watcher, private TurnEnd {
   // `end` it has no body. A connection that takes no more streams says so by
   // OnClosed(kNeverSent), from the loop, not from inside this.
   Stream* Open(const Headers& headers, bool end, StreamHandler& handler);
-  // Streams a client may open now before the peer's limit is reached.
-  size_t room() const;
   bool accepts_streams() const { return state_ == State::kOpen; }
   size_t streams() const { return open_.size(); }
   // The peer has said anything.
