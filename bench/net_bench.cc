@@ -47,7 +47,7 @@ constexpr Case kCases[] = {
 // --- the servers ---
 
 struct NetEcho : net::GrpcServerHandler {
-  void OnMessage(net::GrpcServerCall& call, std::string_view message) override {
+  void OnMessage(net::GrpcServerCall& call, const net::Slice& message) override {
     call.Send(message);
   }
   void OnHalfClose(net::GrpcServerCall& call) override { call.Finish({}); }
@@ -184,7 +184,7 @@ class Load {
       call.Send(load.message_);
       call.HalfClose();
     }
-    void OnMessage(net::GrpcClientCall&, std::string_view answer) override {
+    void OnMessage(net::GrpcClientCall&, const net::Slice& answer) override {
       right = answer.size() == load.message_.size();
     }
     void OnDone(net::GrpcClientCall&, const net::GrpcOutcome& outcome) override {

@@ -35,9 +35,10 @@ const Headers& None() {
 }  // namespace
 
 GrpcClientCall::GrpcClientCall(Channel& channel)
-    : channel_(channel), reader_(channel.options_.message_bytes), timer_(channel.loop_, [this] {
-        Give({absl::StatusCode::kDeadlineExceeded, "the deadline passed"});
-      }) {}
+    : channel_(channel),
+      incoming_(channel.options_.message_bytes, channel.loop_.blocks()),
+      timer_(channel.loop_,
+             [this] { Give({absl::StatusCode::kDeadlineExceeded, "the deadline passed"}); }) {}
 
 // It ends so, whatever the server does.
 void GrpcClientCall::Give(GrpcStatus status) {
@@ -50,19 +51,15 @@ void GrpcClientCall::Give(GrpcStatus status) {
 void GrpcClientCall::Cancel() { Give({absl::StatusCode::kCancelled, "the call was cancelled"}); }
 
 void GrpcClientCall::Send(std::string_view message) {
-  if (!stream_) return;
-  char prefix[kGrpcPrefixSize];
-  WriteGrpcPrefix(message.size(), prefix);
-  stream_->SendCopy({prefix, sizeof prefix}, /*end=*/false);
-  stream_->SendCopy(message, /*end=*/false);
+  if (stream_) SendGrpcMessage(*stream_, message);
 }
 
 void GrpcClientCall::Send(Slice message) {
-  if (!stream_) return;
-  char prefix[kGrpcPrefixSize];
-  WriteGrpcPrefix(message.size(), prefix);
-  stream_->SendCopy({prefix, sizeof prefix}, /*end=*/false);
-  stream_->Send(std::move(message), /*end=*/false);
+  if (stream_) SendGrpcMessage(*stream_, std::move(message));
+}
+
+void GrpcClientCall::SendBytes(Slice bytes) {
+  if (stream_) stream_->Send(std::move(bytes), /*end=*/false);
 }
 
 void GrpcClientCall::HalfClose() {
@@ -89,11 +86,13 @@ void GrpcClientCall::OnHeaders(Stream& stream, bool end) {
 }
 
 void GrpcClientCall::OnBody(Stream& stream, const Slice& bytes) {
-  stream.Consumed(bytes.size());
-  if (has_status_) return;
-  const absl::Status status = reader_.Take(bytes.bytes(), [this](std::string_view message) {
-    if (!has_status_) handler_->OnMessage(*this, message);
-  });
+  if (has_status_) return stream.Consumed(bytes.size());
+  const absl::Status status = incoming_.Take(
+      stream, bytes,
+      [this](const Slice& message) {
+        if (!has_status_) handler_->OnMessage(*this, message);
+      },
+      [this](const Slice& part) { handler_->OnBytes(*this, part); });
   if (!status.ok()) Give({status.code(), std::string(status.message())});
 }
 
@@ -101,6 +100,9 @@ void GrpcClientCall::OnEnd(Stream& stream) {
   if (has_status_) return;
   status_ = ReadGrpcStatus(trailers(), stream.headers().ValueOr(":status", ""));
   answered_ = trailers().Find("grpc-status").has_value();
+  if (status_.ok() && !incoming_.AtBoundary()) {
+    status_ = {absl::StatusCode::kInternal, "the answer ends inside a message"};
+  }
   has_status_ = true;
 }
 
@@ -137,7 +139,7 @@ GrpcClientCall& Channel::Call(std::string_view method, const Headers* metadata,
   GrpcClientCall& call = *free_.back();
   free_.pop_back();
   call.handler_ = &handler;
-  call.reader_.Clear();
+  call.incoming_.Begin();
   call.has_status_ = call.answered_ = call.trailers_only_ = false;
   call.timer_.Start(timeout);
 

@@ -11,6 +11,7 @@ void Http2Stream::Clear() {
   id_ = 0;
   headers_whole_ = too_large_ = sent_headers_ = body_ends_ = has_end_trailers_ = deferred_ = false;
   peer_ended_ = we_ended_ = false;
+  body_owed_ = true;
   header_bytes_ = unconsumed_ = 0;
 }
 

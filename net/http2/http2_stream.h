@@ -19,6 +19,7 @@ class Http2Stream final : public Stream {
   void SendTrailers(const Headers& trailers) override;
   void Reset(CloseCode code) override;
   void Consumed(size_t count) override;
+  void AwaitBody(bool owed) override { body_owed_ = owed; }
   size_t waiting() const override { return body_.size(); }
 
  private:
@@ -39,6 +40,7 @@ class Http2Stream final : public Stream {
   bool body_ends_ = false;  // nothing follows what is in body_
   bool has_end_trailers_ = false;
   bool deferred_ = false;  // nghttp2 waits for Resume
+  bool body_owed_ = true;
   bool peer_ended_ = false;
   bool we_ended_ = false;
   size_t header_bytes_ = 0;

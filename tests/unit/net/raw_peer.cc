@@ -13,7 +13,7 @@ namespace torchfleet::net {
 namespace {
 
 struct EchoHandler : GrpcServerHandler {
-  void OnMessage(GrpcServerCall& call, std::string_view message) override { call.Send(message); }
+  void OnMessage(GrpcServerCall& call, const Slice& message) override { call.Send(message); }
   void OnHalfClose(GrpcServerCall& call) override { call.Finish({}); }
   void OnDone(GrpcServerCall&, bool) override {}
 };
