@@ -18,8 +18,7 @@ bool IsGrpc(std::string_view content_type) {
 GrpcServerCall::GrpcServerCall(GrpcService& service)
     : service_(service),
       incoming_(service.options_.message_bytes, service.loop_.blocks()),
-      timer_(service.loop_,
-             [this] { Finish({absl::StatusCode::kDeadlineExceeded, "the deadline passed"}); }) {}
+      timer_(service.loop_, [this] { PassDeadline(); }) {}
 
 StreamHandler* GrpcService::OnStream(Stream& stream) {
   if (free_.empty()) {
@@ -88,7 +87,6 @@ void GrpcServerCall::Refuse(std::string_view http_status, const GrpcStatus& stat
   }
   AddGrpcStatus(status, headers);
   answering_ = finished_ = true;
-  timer_.Stop();
   stream_->SendHeaders(headers, /*end=*/true);
 }
 
@@ -117,6 +115,15 @@ void GrpcServerCall::OnEnd(Stream&) {
     return;
   }
   handler_->OnHalfClose(*this);
+}
+
+void GrpcServerCall::PassDeadline() {
+  // Behind what the caller does not read, a status would not reach it.
+  if (finished_ || waiting() > 0) {
+    finished_ = true;
+    return stream_->Reset(CloseCode::kCancel);
+  }
+  Finish({absl::StatusCode::kDeadlineExceeded, "the deadline passed"});
 }
 
 void GrpcServerCall::OnClosed(Stream&, CloseCode code) {
@@ -176,7 +183,6 @@ void GrpcServerCall::MindWaiting() {
 
 void GrpcServerCall::Finish(const GrpcStatus& status, const Headers* trailers) {
   if (!stream_ || std::exchange(finished_, true)) return;
-  timer_.Stop();
   Headers& headers = service_.headers_;
   headers.Clear();
   const bool trailers_only = !std::exchange(answering_, true);

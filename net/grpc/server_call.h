@@ -101,6 +101,7 @@ class GrpcServerCall final : private StreamHandler {
   void OnClosed(Stream& stream, CloseCode code) override;
   void Refuse(std::string_view http_status, const GrpcStatus& status);
   void StartAnswer();
+  void PassDeadline();
   void MindWaiting();
 
   GrpcService& service_;
