@@ -169,14 +169,14 @@ GrpcClientCall& Channel::Call(std::string_view method, const Headers* metadata,
 // The connection with the fewest streams; another one while there may be more.
 Http2Connection* Channel::Choose() {
   Http2Connection* best = nullptr;
+  int usable = 0;  // those that drain finish beside the others
   for (const auto& connection : connections_) {
     if (!connection->accepts_streams()) continue;
+    ++usable;
     if (!best || connection->streams() < best->streams()) best = connection.get();
   }
   if (best && best->streams() == 0) return best;
-  if (static_cast<int>(connections_.size()) >= options_.connections || loop_.now() < next_try_) {
-    return best;
-  }
+  if (usable >= options_.connections || loop_.now() < next_try_) return best;
   auto stream = SocketStream::Connect(address_);
   if (!stream.ok()) return best;
   connections_.push_back(std::make_unique<Http2Connection>(

@@ -271,10 +271,13 @@ void Http2Connection::EndStreams() {
 }
 
 void Http2Connection::CloseStream(Http2Stream& stream, CloseCode code) {
-  Detach(stream, code);
   if (stream.ending_) {
-    std::erase_if(ending_, [&](const Ending& ending) { return ending.stream == &stream; });
+    const auto ending = std::find_if(ending_.begin(), ending_.end(),
+                                     [&](const Ending& e) { return e.stream == &stream; });
+    code = ending->code;  // this side was first
+    ending_.erase(ending);
   }
+  Detach(stream, code);
   if (stream.id_ != 0 && stream.id_ == headers_of_) headers_since_ = Instant();
   if (stream.id_ != 0) nghttp2_session_set_stream_user_data(session_, stream.id_, nullptr);
   stream.Clear();
