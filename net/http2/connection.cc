@@ -279,6 +279,7 @@ void Http2Connection::CloseStream(Http2Stream& stream, CloseCode code) {
   }
   Detach(stream, code);
   if (stream.id_ != 0 && stream.id_ == headers_of_) headers_since_ = Instant();
+  if (receiving_headers_ == &stream) receiving_headers_ = nullptr;
   if (stream.id_ != 0) nghttp2_session_set_stream_user_data(session_, stream.id_, nullptr);
   stream.Clear();
   open_[stream.place_] = open_.back();

@@ -131,6 +131,7 @@ class Http2Connection final : public Mortal, private Watcher, private TurnEnd {
 
   SliceQueue outgoing_;
   Block* receiving_block_ = nullptr;
+  Http2Stream* receiving_headers_ = nullptr;  // whose header block is being read
   std::vector<Http2Stream*> open_;
   std::vector<std::unique_ptr<Http2Stream>> all_;
   std::vector<Http2Stream*> free_;

@@ -53,20 +53,24 @@ int Http2Connection::OnBeginHeaders(nghttp2_session* session, const nghttp2_fram
   Http2Connection& connection = Self(self);
   connection.headers_since_ = connection.loop_.now();
   connection.headers_of_ = frame->hd.stream_id;
-  if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
+  if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+    connection.receiving_headers_ = connection.Find(frame->hd.stream_id);
+    return 0;
+  }
   Http2Stream* const stream = connection.NewStream();
   stream->id_ = frame->hd.stream_id;
   stream->on_wire_ = true;
   stream->heard_ = connection.busy_ = connection.loop_.now();
+  connection.receiving_headers_ = stream;
   nghttp2_session_set_stream_user_data(session, stream->id_, stream);
   return 0;
 }
 
-int Http2Connection::OnHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name,
+int Http2Connection::OnHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t* name,
                               size_t name_size, const uint8_t* value, size_t value_size, uint8_t,
                               void* self) {
   Http2Connection& connection = Self(self);
-  Http2Stream* const stream = connection.Find(frame->hd.stream_id);
+  Http2Stream* const stream = connection.receiving_headers_;
   if (stream == nullptr) return 0;
   stream->header_bytes_ += name_size + value_size + 32;
   if (stream->header_bytes_ > connection.options_.limits.header_bytes) {
