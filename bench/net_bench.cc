@@ -1,4 +1,5 @@
-// What a call costs a server on net/, and a plain gRPC C++ one beside it.
+// What a call costs a server on net/, a plain gRPC C++ one beside it, and a
+// proxy on net/ in front of the first.
 //
 // Each server is a process of its own, with one thread for net/ and gRPC's
 // callback API for the other; both echo a message's bytes. One client, on net/,
@@ -22,6 +23,7 @@
 #include <vector>
 
 #include "net/client/channel.h"
+#include "net/examples/proxy_service.h"
 #include "net/grpc/server_call.h"
 #include "net/server/server.h"
 
@@ -72,7 +74,7 @@ class GrpcEchoService : public grpc::CallbackGenericService {
   }
 };
 
-std::string StartNet() {
+std::string StartNet(const std::string&) {
   static NetEcho echo;
   static const auto server = *net::Server::Start({}, [](net::Loop& loop) {
     auto service = std::make_unique<net::GrpcService>(loop);
@@ -82,7 +84,15 @@ std::string StartNet() {
   return server->address();
 }
 
-std::string StartGrpc() {
+std::string StartProxy(const std::string& behind) {
+  static const auto address = *net::ParseAddress(behind);
+  static const auto server = *net::Server::Start({}, [](net::Loop& loop) {
+    return std::make_unique<net::example::ProxyService>(loop, address);
+  });
+  return server->address();
+}
+
+std::string StartGrpc(const std::string&) {
   static GrpcEchoService echo;
   grpc::ServerBuilder builder;
   int port = 0;
@@ -103,13 +113,14 @@ void Pin(int core) {
 // A server in a process of its own, on core 0.
 class Subject {
  public:
-  explicit Subject(std::string (*start)()) {
+  // `behind`: whom it passes calls on to.
+  explicit Subject(std::string (*start)(const std::string&), const std::string& behind = "") {
     int ends[2];
     if (pipe(ends) != 0) std::abort();
     pid_ = fork();
     if (pid_ == 0) {
       Pin(0);
-      const std::string address = start();
+      const std::string address = start(behind);
       if (write(ends[1], address.data(), address.size()) < 0) _exit(1);
       close(ends[1]);
       while (true) pause();
@@ -227,12 +238,15 @@ int main(int argc, char** argv) {
   app.add_option("--seconds", seconds, "length of a window");
   app.add_option("--windows", windows, "windows per row");
   app.add_option("--case", only, "rows whose name begins so");
-  app.add_option("--subject", subject_name, "net or grpc alone");
+  app.add_option("--subject", subject_name, "net, grpc or proxy alone");
   CLI11_PARSE(app, argc, argv);
 
   std::map<std::string, std::unique_ptr<Subject>> subjects;
-  if (subject_name != "grpc") subjects["net"] = std::make_unique<Subject>(&StartNet);
-  if (subject_name != "net") subjects["grpc"] = std::make_unique<Subject>(&StartGrpc);
+  const auto wanted = [&](const char* name) { return subject_name.empty() || subject_name == name; };
+  const Subject behind(&StartNet);
+  if (wanted("net")) subjects["net"] = std::make_unique<Subject>(&StartNet);
+  if (wanted("grpc")) subjects["grpc"] = std::make_unique<Subject>(&StartGrpc);
+  if (wanted("proxy")) subjects["proxy"] = std::make_unique<Subject>(&StartProxy, behind.address());
   Pin(1);
   std::puts("| message, calls in flight | server | CPU µs/call | calls/s | client CPU µs/call |");
   std::puts("|---|---|---|---|---|");
