@@ -40,9 +40,9 @@ struct Case {
   int connections;
 };
 constexpr Case kCases[] = {
-    {"1 KiB, 1 in flight", 1 << 10, 1, 1},       {"1 KiB, 32", 1 << 10, 32, 4},
-    {"1 KiB, 256", 1 << 10, 256, 16},            {"1 KiB, 1024", 1 << 10, 1024, 64},
-    {"3 KiB, 32", 3 << 10, 32, 4},               {"64 KiB, 32", 64 << 10, 32, 4},
+    {"1 KiB, 1 in flight", 1 << 10, 1, 1}, {"1 KiB, 32", 1 << 10, 32, 4},
+    {"1 KiB, 256", 1 << 10, 256, 16},      {"1 KiB, 1024", 1 << 10, 1024, 64},
+    {"3 KiB, 32", 3 << 10, 32, 4},         {"64 KiB, 32", 64 << 10, 32, 4},
     {"1 MiB, 8", 1 << 20, 8, 4},
 };
 
@@ -242,7 +242,9 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
 
   std::map<std::string, std::unique_ptr<Subject>> subjects;
-  const auto wanted = [&](const char* name) { return subject_name.empty() || subject_name == name; };
+  const auto wanted = [&](const char* name) {
+    return subject_name.empty() || subject_name == name;
+  };
   const Subject behind(&StartNet);
   if (wanted("net")) subjects["net"] = std::make_unique<Subject>(&StartNet);
   if (wanted("grpc")) subjects["grpc"] = std::make_unique<Subject>(&StartGrpc);

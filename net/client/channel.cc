@@ -37,8 +37,9 @@ const Headers& None() {
 GrpcClientCall::GrpcClientCall(Channel& channel)
     : channel_(channel),
       incoming_(channel.options_.message_bytes, channel.loop_.blocks()),
-      timer_(channel.loop_,
-             [this] { Give({absl::StatusCode::kDeadlineExceeded, "the deadline passed"}); }) {}
+      timer_(channel.loop_, [this] {
+        Give({absl::StatusCode::kDeadlineExceeded, "the deadline passed"});
+      }) {}
 
 // It ends so, whatever the server does.
 void GrpcClientCall::Give(GrpcStatus status) {

@@ -69,7 +69,8 @@ class Passing final : public GrpcServerHandler, public GrpcClientHandler {
 class ProxyService : public Service {
  public:
   ProxyService(Loop& loop, const Address& behind) : channel_(loop, behind, {}), grpc_(loop) {
-    grpc_.AddOthers([this, &loop](GrpcServerCall& call) { return new Passing(call, channel_, loop); });
+    grpc_.AddOthers(
+        [this, &loop](GrpcServerCall& call) { return new Passing(call, channel_, loop); });
   }
   StreamHandler* OnStream(Stream& stream) override { return grpc_.OnStream(stream); }
 

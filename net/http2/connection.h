@@ -145,8 +145,8 @@ class Http2Connection final : public Mortal, private Watcher, private TurnEnd {
 
   TokenBucket resets_;
   TokenBucket pings_;
-  Instant heard_;   // when the peer last sent anything
-  Instant busy_;    // when it last had a stream
+  Instant heard_;  // when the peer last sent anything
+  Instant busy_;   // when it last had a stream
   // Since when a header block is due, and its stream; the preface's is 0. Zero
   // when none is.
   Instant headers_since_;

@@ -41,8 +41,8 @@ class Http2Stream final : public Stream {
   bool body_ends_ = false;  // nothing follows what is in body_
   bool has_end_trailers_ = false;
   bool deferred_ = false;  // nghttp2 waits for Resume
-  bool on_wire_ = false;  // the peer may know of it
-  bool ending_ = false;   // this side ends it when the turn does
+  bool on_wire_ = false;   // the peer may know of it
+  bool ending_ = false;    // this side ends it when the turn does
   bool body_owed_ = true;
   bool peer_ended_ = false;
   bool we_ended_ = false;

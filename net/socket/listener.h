@@ -38,6 +38,7 @@ class Listener : public Watcher {
   const Address address_;
   const std::function<void(int fd)> on_accept_;
   Timer pause_;
+  bool exhausted_ = false;  // and it was said
 };
 
 }  // namespace torchfleet::net

@@ -44,7 +44,9 @@ struct Caller : GrpcClientHandler {
     call.Send(message);
     call.HalfClose();
   }
-  void OnMessage(GrpcClientCall&, const Slice& answer) override { right += answer.bytes() == message; }
+  void OnMessage(GrpcClientCall&, const Slice& answer) override {
+    right += answer.bytes() == message;
+  }
   void OnDone(GrpcClientCall&, const GrpcOutcome& outcome) override {
     failed += !outcome.status.ok();
     if (left == 1000) before = allocations;

@@ -98,8 +98,8 @@ TEST_CASE("Channel: how a stream ends is what its call is told", "[net][client]"
       {"a proxy's 503", headers(Field(":status", "503")), absl::StatusCode::kUnavailable, false},
       {"a proxy's 404 with a body", headers(Field(":status", "404"), 0),
        absl::StatusCode::kUnimplemented, false},
-      {"100, then a status", headers(Field(":status", "100"), 0) +
-                                 headers(Answer200() + Field("grpc-status", "5")),
+      {"100, then a status",
+       headers(Field(":status", "100"), 0) + headers(Answer200() + Field("grpc-status", "5")),
        absl::StatusCode::kNotFound, false},
       {"an answer that ends inside a message",
        headers(Answer200(), 0) + FrameBytes(kDataFrame, 0, 1, EchoBody("cut").substr(0, 6)) +
@@ -108,7 +108,8 @@ TEST_CASE("Channel: how a stream ends is what its call is told", "[net][client]"
       {"headers over the limit", headers(Answer200() + Field("x", std::string(9000, 'x'))),
        absl::StatusCode::kResourceExhausted, false},
       {"trailers over the limit",
-       headers(Answer200(), 0) + headers(Field("grpc-status", "0") + Field("x", std::string(9000, 'x'))),
+       headers(Answer200(), 0) +
+           headers(Field("grpc-status", "0") + Field("x", std::string(9000, 'x'))),
        absl::StatusCode::kResourceExhausted, false},
   };
   for (const Row& row : rows) {

@@ -34,7 +34,9 @@ struct Windows {
       if (frame.payload[at + 1] == 4) stream += Number(frame.payload.substr(at + 2)) - 65535;
     }
   }
-  size_t room() const { return static_cast<size_t>(std::max<int64_t>(0, std::min(connection, stream))); }
+  size_t room() const {
+    return static_cast<size_t>(std::max<int64_t>(0, std::min(connection, stream)));
+  }
 };
 
 // Sends echo messages on stream 1 until the server takes no more.

@@ -271,7 +271,9 @@ struct NetCaller : GrpcClientHandler {
     loop->Run();
     return outcome;
   }
-  void OnMessage(GrpcClientCall&, const Slice& message) override { got.emplace_back(message.bytes()); }
+  void OnMessage(GrpcClientCall&, const Slice& message) override {
+    got.emplace_back(message.bytes());
+  }
   void OnDone(GrpcClientCall& call, const GrpcOutcome& end) override {
     outcome = end;
     why = call.trailers().ValueOr("why", "");

@@ -2,8 +2,8 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <catch2/catch_test_macros.hpp>
 #include <atomic>
+#include <catch2/catch_test_macros.hpp>
 #include <optional>
 #include <string>
 #include <thread>
@@ -30,10 +30,10 @@ class Behind final : public GRPCInferenceService::Service {
       return grpc::Status::CANCELLED;
     }
     const auto sent = context->client_metadata().find("sent");
-    context->AddInitialMetadata(
-        "came", sent == context->client_metadata().end()
-                    ? "nothing"
-                    : std::string(sent->second.data(), sent->second.size()));
+    context->AddInitialMetadata("came",
+                                sent == context->client_metadata().end()
+                                    ? "nothing"
+                                    : std::string(sent->second.data(), sent->second.size()));
     context->AddTrailingMetadata("why", "because");
     if (request->model_name() == "fails") return {grpc::StatusCode::ABORTED, "no %", "details"};
     response->set_id(request->id());
@@ -64,13 +64,12 @@ struct Chain {
     builder.RegisterService(&behind);
     server = builder.BuildAndStart();
     const auto address = ParseAddress("127.0.0.1:" + std::to_string(port));
-    proxy = *Server::Start({}, [&](Loop& loop) {
-      return std::make_unique<example::ProxyService>(loop, *address);
-    });
+    proxy = *Server::Start(
+        {}, [&](Loop& loop) { return std::make_unique<example::ProxyService>(loop, *address); });
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(-1);
-    stub = GRPCInferenceService::NewStub(grpc::CreateCustomChannel(
-        proxy->address(), grpc::InsecureChannelCredentials(), arguments));
+    stub = GRPCInferenceService::NewStub(
+        grpc::CreateCustomChannel(proxy->address(), grpc::InsecureChannelCredentials(), arguments));
   }
   grpc::Status Infer(const ModelInferRequest& request, ModelInferResponse& response) {
     return stub->ModelInfer(&*context, request, &response);

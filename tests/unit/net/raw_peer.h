@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "net/http/headers.h"
-#include "net/socket/address.h"
 #include "net/server/server.h"
+#include "net/socket/address.h"
 
 namespace torchfleet::net {
 
