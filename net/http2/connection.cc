@@ -1,7 +1,7 @@
 #include "net/http2/connection.h"
 
 #include <algorithm>
-#include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "net/http2/http2_stream.h"
@@ -17,6 +17,21 @@ constexpr uint64_t kUnlimited = 1 << 30;
 constexpr uint32_t kFrameSize = 64 << 10;
 // For what is on its way when a server says that it will take no more.
 constexpr absl::Duration kNoticeTime = absl::Milliseconds(100);
+
+// Different for each call, so that the peer's table is no place for it: there it
+// would only drive out what every call has.
+bool IsItsOwn(std::string_view name) {
+  switch (name.size()) {
+    case 11:
+      return name == "traceparent";
+    case 12:
+      return name == "grpc-timeout" || name == "grpc-message" || name == "x-request-id";
+    case 23:
+      return name == "grpc-status-details-bin";
+    default:
+      return false;
+  }
+}
 
 }  // namespace
 
@@ -300,7 +315,8 @@ const nghttp2_nv* Http2Connection::Fields(const Headers& headers) {
   for (const auto [name, value] : headers) {
     fields_.push_back({reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
                        reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(),
-                       value.size(), NGHTTP2_NV_FLAG_NONE});
+                       value.size(),
+                       IsItsOwn(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE});
   }
   return fields_.data();
 }

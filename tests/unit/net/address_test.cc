@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "net/loop/loop.h"
 #include "net/socket/listener.h"
 #include "net/socket/socket_stream.h"
@@ -82,17 +83,22 @@ TEST_CASE("Listener: out of file descriptors, it accepts when they are back", "[
     loop->Stop();
   });
   REQUIRE(listener.ok());
+  // Sanitizers look types up when they meet them first, which takes descriptors.
+  LogInfo("a listener is about to lack descriptors");
+  const auto before = SocketStream::Connect((*listener)->address());
+  loop->Run();
+  REQUIRE(accepted == 1);
   const auto caller = SocketStream::Connect((*listener)->address());
   REQUIRE(caller.ok());
   std::optional<NoDescriptors> none(std::in_place);
   // Longer than the listener pauses: it tries again, and waits again.
   Timer back(*loop, [&] {
-    CHECK(accepted == 0);
+    CHECK(accepted == 1);
     none.reset();
   });
   back.Start(absl::Milliseconds(250));
   loop->Run();
-  CHECK(accepted == 1);
+  CHECK(accepted == 2);
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 // After a while, a call takes no memory from the system.
 
 #include <catch2/catch_test_macros.hpp>
-#include <cstdlib>
-#include <new>
 #include <string>
 
 #include "net/client/channel.h"
@@ -10,21 +8,7 @@
 #include "net/http2/connection.h"
 #include "net/socket/listener.h"
 #include "net/socket/socket_stream.h"
-
-namespace {
-
-// Of the loop's thread only: what other threads do is theirs.
-thread_local size_t allocations = 0;
-
-}  // namespace
-
-void* operator new(size_t size) {
-  ++allocations;
-  if (void* const memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#include "tests/unit/wire/allocations.h"
 
 namespace torchfleet::net {
 namespace {
@@ -49,7 +33,7 @@ struct Caller : GrpcClientHandler {
   }
   void OnDone(GrpcClientCall&, const GrpcOutcome& outcome) override {
     failed += !outcome.status.ok();
-    if (left == 1000) before = allocations;
+    if (left == 1000) before = wire::Allocations();
     Next();
   }
   Loop& loop;
@@ -92,7 +76,7 @@ TEST_CASE("net: a call allocates nothing after warm-up, on either side", "[net][
   Caller caller(*loop, channel, 2000);
   loop->Post([&] { caller.Next(); });
   loop->Run();
-  const size_t taken = allocations - caller.before;
+  const size_t taken = wire::Allocations() - caller.before;
   CHECK(caller.failed == 0);
   CHECK(caller.right == 2000);
   // A header table that grows by one entry is not a call's.
