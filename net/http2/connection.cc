@@ -313,10 +313,10 @@ Http2Stream* Http2Connection::Find(int32_t id) {
 const nghttp2_nv* Http2Connection::Fields(const Headers& headers) {
   fields_.clear();
   for (const auto [name, value] : headers) {
+    const uint8_t flags = IsItsOwn(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
     fields_.push_back({reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
                        reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(),
-                       value.size(),
-                       IsItsOwn(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE});
+                       value.size(), flags});
   }
   return fields_.data();
 }

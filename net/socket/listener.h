@@ -17,7 +17,7 @@
 
 namespace torchfleet::net {
 
-class Listener : public Watcher {
+class Listener final : public Watcher {
  public:
   // `on_accept` gets a connected, non-blocking socket, which is its own then.
   // UNAVAILABLE when the address is in use or not this machine's. Listeners of
