@@ -8,17 +8,19 @@ namespace {
 class KeptString final : public Block {
  public:
   static Slice Make(std::string bytes) {
-    auto* const kept = new KeptString(new std::string(std::move(bytes)));
-    Slice slice(kept, *kept->bytes_);
+    auto* const kept = new KeptString(std::move(bytes));
+    Slice slice(kept, kept->bytes_);
     kept->DropUse();
     return slice;
   }
 
  private:
-  explicit KeptString(std::string* bytes)
-      : Block(bytes->data(), bytes->size(), &Release), bytes_(bytes) {}
+  explicit KeptString(std::string bytes) : Block(nullptr, 0, &Release), bytes_(std::move(bytes)) {
+    data_ = bytes_.data();
+    size_ = bytes_.size();
+  }
   static void Release(Block* block) { delete static_cast<KeptString*>(block); }
-  const std::unique_ptr<std::string> bytes_;
+  std::string bytes_;
 };
 
 class KeptOwner final : public Block {
@@ -58,13 +60,15 @@ Slice Slice::Keep(std::shared_ptr<const void> owner, std::string_view bytes) {
 }
 
 Slice Slice::Cut(size_t count) {
-  Slice front(block_, bytes_.substr(0, count));
+  Slice front(*this);
+  front.bytes_ = bytes_.substr(0, count);
   bytes_.remove_prefix(count);
   return front;
 }
 
 BlockPool::~BlockPool() {
-  if (reading_) reading_->DropUse();
+  if (reading_.block) reading_.block->DropUse();
+  if (copying_.block) copying_.block->DropUse();
   for (Pooled* block : free_) delete block;
 }
 
@@ -86,16 +90,14 @@ void BlockPool::Release(Block* block) {
   }
 }
 
-BlockPool::Room BlockPool::ReadRoom() {
-  if (reading_ && !reading_->shared()) read_to_ = 0;
-  if (!reading_ || reading_->size() - read_to_ < kLeastRead) {
-    if (reading_) reading_->DropUse();
-    reading_ = Take();
-    read_to_ = 0;
+BlockPool::Room BlockPool::RoomOf(Filling& filling, size_t least) {
+  if (filling.block && !filling.block->shared()) filling.used = 0;
+  if (!filling.block || filling.block->size() - filling.used < least) {
+    if (filling.block) filling.block->DropUse();
+    filling = {.block = Take(), .used = 0};
   }
-  return {reading_, reading_->data() + read_to_, reading_->size() - read_to_};
+  return {filling.block, filling.block->data() + filling.used,
+          filling.block->size() - filling.used};
 }
-
-void BlockPool::Filled(size_t count) { read_to_ += count; }
 
 }  // namespace torchfleet::net

@@ -33,10 +33,11 @@ class Block {
       : data_(data), size_(size), release_(release) {}
   ~Block() = default;
 
+  char* data_;
+  size_t size_;
+
  private:
   friend class BlockPool;
-  char* const data_;
-  const size_t size_;
   void (*const release_)(Block*);
   uint32_t uses_ = 1;
 };
@@ -72,8 +73,14 @@ class Slice {
   bool empty() const { return bytes_.empty(); }
   // The first `count` bytes leave this slice.
   Slice Cut(size_t count);
+  void RemovePrefix(size_t count) { bytes_.remove_prefix(count); }
   Block* block() const { return block_; }
-  void Extend(size_t count) { bytes_ = {bytes_.data(), bytes_.size() + count}; }
+  // Takes the block's next bytes in, where `bytes` are those.
+  bool Join(const Block* block, std::string_view bytes) {
+    if (block != block_ || bytes_.data() + bytes_.size() != bytes.data()) return false;
+    bytes_ = {bytes_.data(), bytes_.size() + bytes.size()};
+    return true;
+  }
 
  private:
   Block* block_ = nullptr;
@@ -94,16 +101,19 @@ class BlockPool {
   // With one use, the caller's.
   Block* Take();
 
-  // Where the next read goes: at least kLeastRead bytes. The same room comes
-  // again unless Slices of it were kept.
+  // Where the next bytes go. What is behind the bytes that Slices keep comes
+  // again, so what is small shares a block.
   struct Room {
     Block* block;
     char* at;
     size_t size;
   };
-  Room ReadRoom();
-  // Bytes of the last room that slices may keep from here on.
-  void Filled(size_t count);
+  // For a read: at least kLeastRead bytes. Filled: so many of them are to stay.
+  Room ReadRoom() { return RoomOf(reading_, kLeastRead); }
+  void Filled(size_t count) { reading_.used += count; }
+  // For copies of what is sent: at least a byte.
+  Room CopyRoom() { return RoomOf(copying_, 1); }
+  void Copied(size_t count) { copying_.used += count; }
 
  private:
   static constexpr size_t kLeastRead = 16 << 10;
@@ -112,9 +122,16 @@ class BlockPool {
   class Pooled;
   static void Release(Block* block);
 
+  // A block that is filled from its beginning.
+  struct Filling {
+    Block* block = nullptr;
+    size_t used = 0;
+  };
+  Room RoomOf(Filling& filling, size_t least);
+
   std::vector<Pooled*> free_;
-  Block* reading_ = nullptr;
-  size_t read_to_ = 0;
+  Filling reading_;
+  Filling copying_;
 };
 
 }  // namespace torchfleet::net

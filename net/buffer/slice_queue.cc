@@ -9,24 +9,19 @@ void SliceQueue::Append(Slice slice) {
   if (slice.empty()) return;
   size_ += slice.size();
   slices_.push_back(std::move(slice));
-  written_ = 0;
 }
 
 void SliceQueue::AppendCopy(std::string_view bytes, BlockPool& pool) {
   size_ += bytes.size();
   while (!bytes.empty()) {
-    if (written_ == 0 || written_ == slices_.back().block()->size()) {
-      Block* const block = pool.Take();
-      slices_.emplace_back(block, std::string_view(block->data(), 0));
-      block->DropUse();
-      written_ = 0;
+    const BlockPool::Room room = pool.CopyRoom();
+    const std::string_view copy(room.at, std::min(bytes.size(), room.size));
+    std::memcpy(room.at, bytes.data(), copy.size());
+    pool.Copied(copy.size());
+    if (slices_.empty() || !slices_.back().Join(room.block, copy)) {
+      slices_.emplace_back(room.block, copy);
     }
-    Slice& last = slices_.back();
-    const size_t count = std::min(bytes.size(), last.block()->size() - written_);
-    std::memcpy(last.block()->data() + written_, bytes.data(), count);
-    last.Extend(count);
-    written_ += count;
-    bytes.remove_prefix(count);
+    bytes.remove_prefix(copy.size());
   }
 }
 
@@ -63,7 +58,7 @@ void SliceQueue::Drop(size_t count) {
   while (count > 0) {
     Slice& slice = slices_[first_];
     if (count < slice.size()) {
-      slice.Cut(count);
+      slice.RemovePrefix(count);
       return;
     }
     count -= slice.size();
@@ -73,7 +68,7 @@ void SliceQueue::Drop(size_t count) {
 
 void SliceQueue::Clear() {
   slices_.clear();
-  first_ = size_ = written_ = 0;
+  first_ = size_ = 0;
 }
 
 void SliceQueue::DropFront() {
@@ -85,7 +80,7 @@ void SliceQueue::DropFront() {
     return;
   }
   slices_.clear();
-  first_ = written_ = 0;
+  first_ = 0;
 }
 
 }  // namespace torchfleet::net

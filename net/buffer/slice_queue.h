@@ -19,7 +19,7 @@ class SliceQueue {
 
   // By reference.
   void Append(Slice slice);
-  // Copied behind what was copied last, into a block of the pool.
+  // Copied into a block of the pool's, behind what was copied before.
   void AppendCopy(std::string_view bytes, BlockPool& pool);
   // Moves the first `count` bytes, which are there, to the end of `to`: by
   // reference, or copied where they are so few that this is cheaper.
@@ -41,9 +41,6 @@ class SliceQueue {
   std::vector<Slice> slices_;
   size_t first_ = 0;
   size_t size_ = 0;
-  // Bytes of the last slice's block that are written, where this queue owns
-  // the rest; 0 where it does not.
-  size_t written_ = 0;
 };
 
 }  // namespace torchfleet::net

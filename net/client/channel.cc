@@ -35,7 +35,9 @@ const Headers& None() {
 }  // namespace
 
 GrpcClientCall::GrpcClientCall(Channel& channel)
-    : channel_(channel), reader_(channel.options_.message_bytes), timer_(channel.loop_, [this] {
+    : channel_(channel),
+      incoming_(channel.options_.message_bytes, channel.loop_.blocks()),
+      timer_(channel.loop_, [this] {
         Give({absl::StatusCode::kDeadlineExceeded, "the deadline passed"});
       }) {}
 
@@ -50,19 +52,15 @@ void GrpcClientCall::Give(GrpcStatus status) {
 void GrpcClientCall::Cancel() { Give({absl::StatusCode::kCancelled, "the call was cancelled"}); }
 
 void GrpcClientCall::Send(std::string_view message) {
-  if (!stream_) return;
-  char prefix[kGrpcPrefixSize];
-  WriteGrpcPrefix(message.size(), prefix);
-  stream_->SendCopy({prefix, sizeof prefix}, /*end=*/false);
-  stream_->SendCopy(message, /*end=*/false);
+  if (stream_) SendGrpcMessage(*stream_, message);
 }
 
 void GrpcClientCall::Send(Slice message) {
-  if (!stream_) return;
-  char prefix[kGrpcPrefixSize];
-  WriteGrpcPrefix(message.size(), prefix);
-  stream_->SendCopy({prefix, sizeof prefix}, /*end=*/false);
-  stream_->Send(std::move(message), /*end=*/false);
+  if (stream_) SendGrpcMessage(*stream_, std::move(message));
+}
+
+void GrpcClientCall::SendBytes(Slice bytes) {
+  if (stream_) stream_->Send(std::move(bytes), /*end=*/false);
 }
 
 void GrpcClientCall::HalfClose() {
@@ -89,11 +87,13 @@ void GrpcClientCall::OnHeaders(Stream& stream, bool end) {
 }
 
 void GrpcClientCall::OnBody(Stream& stream, const Slice& bytes) {
-  stream.Consumed(bytes.size());
-  if (has_status_) return;
-  const absl::Status status = reader_.Take(bytes.bytes(), [this](std::string_view message) {
-    if (!has_status_) handler_->OnMessage(*this, message);
-  });
+  if (has_status_) return stream.Consumed(bytes.size());
+  const absl::Status status = incoming_.Take(
+      stream, bytes,
+      [this](const Slice& message) {
+        if (!has_status_) handler_->OnMessage(*this, message);
+      },
+      [this](const Slice& part) { handler_->OnBytes(*this, part); });
   if (!status.ok()) Give({status.code(), std::string(status.message())});
 }
 
@@ -101,6 +101,9 @@ void GrpcClientCall::OnEnd(Stream& stream) {
   if (has_status_) return;
   status_ = ReadGrpcStatus(trailers(), stream.headers().ValueOr(":status", ""));
   answered_ = trailers().Find("grpc-status").has_value();
+  if (status_.ok() && !incoming_.AtBoundary()) {
+    status_ = {absl::StatusCode::kInternal, "the answer ends inside a message"};
+  }
   has_status_ = true;
 }
 
@@ -137,7 +140,7 @@ GrpcClientCall& Channel::Call(std::string_view method, const Headers* metadata,
   GrpcClientCall& call = *free_.back();
   free_.pop_back();
   call.handler_ = &handler;
-  call.reader_.Clear();
+  call.incoming_.Begin();
   call.has_status_ = call.answered_ = call.trailers_only_ = false;
   call.timer_.Start(timeout);
 
@@ -167,14 +170,14 @@ GrpcClientCall& Channel::Call(std::string_view method, const Headers* metadata,
 // The connection with the fewest streams; another one while there may be more.
 Http2Connection* Channel::Choose() {
   Http2Connection* best = nullptr;
+  int usable = 0;  // those that drain finish beside the others
   for (const auto& connection : connections_) {
     if (!connection->accepts_streams()) continue;
+    ++usable;
     if (!best || connection->streams() < best->streams()) best = connection.get();
   }
   if (best && best->streams() == 0) return best;
-  if (static_cast<int>(connections_.size()) >= options_.connections || loop_.now() < next_try_) {
-    return best;
-  }
+  if (usable >= options_.connections || loop_.now() < next_try_) return best;
   auto stream = SocketStream::Connect(address_);
   if (!stream.ok()) return best;
   connections_.push_back(std::make_unique<Http2Connection>(

@@ -2,7 +2,10 @@
 // gRPC calls to one address, over a few connections that are made when they are
 // needed.
 //
-//   Call ─► SendMessage … ─► HalfClose        OnMessage … ─► OnDone, once, always
+//   Call ─► Send … ─► HalfClose        OnMessage … ─► OnDone, once, always
+//
+// Who passes answers on need not wait for whole messages: CutThrough, OnBytes,
+// Consumed and SendBytes are as a GrpcServerCall has them.
 //
 // A connection that cannot be made, or breaks, fails its calls; the next call
 // makes another, after a pause that grows from 50 ms to 2 s while making one
@@ -16,7 +19,7 @@
 #include <string_view>
 #include <vector>
 
-#include "net/grpc/message_reader.h"
+#include "net/grpc/incoming.h"
 #include "net/grpc/status.h"
 #include "net/http2/connection.h"
 #include "net/loop/loop.h"
@@ -40,7 +43,12 @@ class GrpcClientHandler {
  public:
   // The answer has begun; its metadata is in call.metadata(). Optional.
   virtual void OnMetadata(GrpcClientCall&) {}
-  virtual void OnMessage(GrpcClientCall& call, std::string_view message) = 0;
+  // A message is whole. Who keeps the Slice keeps its bytes.
+  virtual void OnMessage(GrpcClientCall&, const Slice&) {}
+  // After CutThrough: part of the body, messages with their prefixes.
+  virtual void OnBytes(GrpcClientCall&, const Slice&) {}
+  // So many bytes have left; call.waiting() says how many have not.
+  virtual void OnSent(GrpcClientCall&, size_t) {}
   // The last call. Trailing metadata is in call.trailers(); the call is gone
   // after this.
   virtual void OnDone(GrpcClientCall& call, const GrpcOutcome& outcome) = 0;
@@ -56,13 +64,31 @@ class GrpcClientCall final : private StreamHandler {
   explicit GrpcClientCall(Channel& channel);
 
   void Send(std::string_view message);
+  // The message without its prefix, by reference.
   void Send(Slice message);
+  // Part of a body: messages with their prefixes, cut anywhere.
+  void SendBytes(Slice bytes);
   void HalfClose();
+  // Bytes that have not left.
+  size_t waiting() const { return stream_ ? stream_->waiting() : 0; }
   // OnDone with CANCELLED follows, from the loop.
   void Cancel();
 
   const Headers& metadata() const;
   const Headers& trailers() const;
+
+  // OnBytes instead of OnMessage; before the loop goes on.
+  void CutThrough() { incoming_.CutThrough(); }
+  // So many bytes of OnBytes are done with.
+  void Consumed(size_t count) {
+    if (stream_) stream_->Consumed(count);
+  }
+  // Without CutThrough: the server's window is not given back until GoOn. Up to
+  // a window's worth of messages still comes.
+  void HoldBack() { incoming_.HoldBack(GrpcIncoming::kHandlerBusy); }
+  void GoOn() {
+    if (stream_) incoming_.GoOn(GrpcIncoming::kHandlerBusy, *stream_);
+  }
 
  private:
   friend class Channel;
@@ -70,7 +96,9 @@ class GrpcClientCall final : private StreamHandler {
   void OnHeaders(Stream& stream, bool end) override;
   void OnBody(Stream& stream, const Slice& bytes) override;
   void OnEnd(Stream& stream) override;
-  void OnSent(Stream&, size_t) override {}
+  void OnSent(Stream&, size_t count) override {
+    if (!has_status_) handler_->OnSent(*this, count);
+  }
   void OnClosed(Stream& stream, CloseCode code) override;
   void Give(GrpcStatus status);
   void End(CloseCode code);
@@ -78,7 +106,7 @@ class GrpcClientCall final : private StreamHandler {
   Channel& channel_;
   GrpcClientHandler* handler_ = nullptr;
   Stream* stream_ = nullptr;
-  MessageReader reader_;
+  GrpcIncoming incoming_;
   Timer timer_;
   GrpcStatus status_;
   bool has_status_ = false;  // status_ is how it ends, whatever comes

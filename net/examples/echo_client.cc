@@ -8,8 +8,8 @@ using namespace torchfleet;
 
 struct Print : net::GrpcClientHandler {
   explicit Print(net::Loop& used) : loop(used) {}
-  void OnMessage(net::GrpcClientCall&, std::string_view message) override {
-    std::printf("%.*s\n", static_cast<int>(message.size()), message.data());
+  void OnMessage(net::GrpcClientCall&, const net::Slice& message) override {
+    std::printf("%.*s\n", static_cast<int>(message.size()), message.bytes().data());
   }
   void OnDone(net::GrpcClientCall&, const net::GrpcOutcome& outcome) override {
     code = static_cast<int>(outcome.status.code);

@@ -8,7 +8,7 @@
 using namespace torchfleet;
 
 struct Echo : net::GrpcServerHandler {
-  void OnMessage(net::GrpcServerCall& call, std::string_view message) override {
+  void OnMessage(net::GrpcServerCall& call, const net::Slice& message) override {
     call.Send(message);
   }
   void OnHalfClose(net::GrpcServerCall& call) override { call.Finish({}); }

@@ -16,9 +16,9 @@ bool IsGrpc(std::string_view content_type) {
 }  // namespace
 
 GrpcServerCall::GrpcServerCall(GrpcService& service)
-    : service_(service), reader_(service.options_.message_bytes), timer_(service.loop_, [this] {
-        Finish({absl::StatusCode::kDeadlineExceeded, "the deadline passed"});
-      }) {}
+    : service_(service),
+      incoming_(service.options_.message_bytes, service.loop_.blocks()),
+      timer_(service.loop_, [this] { PassDeadline(); }) {}
 
 StreamHandler* GrpcService::OnStream(Stream& stream) {
   if (free_.empty()) {
@@ -34,7 +34,7 @@ StreamHandler* GrpcService::OnStream(Stream& stream) {
 void GrpcServerCall::Begin(Stream& stream) {
   stream_ = &stream;
   handler_ = nullptr;
-  reader_.Clear();
+  incoming_.Begin();
   deadline_ = Instant::Infinite();
   answering_ = finished_ = false;
 }
@@ -66,16 +66,18 @@ void GrpcServerCall::OnHeaders(Stream& stream, bool end) {
   }
   service_.method_.assign(method());
   const auto found = service_.methods_.find(service_.method_);
-  if (found == service_.methods_.end()) {
+  const GrpcService::Begin& begin =
+      found == service_.methods_.end() ? service_.others_ : found->second;
+  if (!begin) {
     Finish({absl::StatusCode::kUnimplemented, "this server has no such method"});
     return;
   }
-  handler_ = found->second(*this);
+  handler_ = begin(*this);
   if (handler_ && end) handler_->OnHalfClose(*this);
 }
 
 // An answer without messages, before there is a handler.
-bool GrpcServerCall::Refuse(std::string_view http_status, const GrpcStatus& status) {
+void GrpcServerCall::Refuse(std::string_view http_status, const GrpcStatus& status) {
   Headers& headers = service_.headers_;
   headers.Clear();
   headers.Add(":status", http_status);
@@ -85,27 +87,43 @@ bool GrpcServerCall::Refuse(std::string_view http_status, const GrpcStatus& stat
   }
   AddGrpcStatus(status, headers);
   answering_ = finished_ = true;
-  timer_.Stop();
   stream_->SendHeaders(headers, /*end=*/true);
-  return false;
 }
 
 void GrpcServerCall::OnBody(Stream& stream, const Slice& bytes) {
-  stream.Consumed(bytes.size());
-  if (finished_ || !handler_) return;
-  const absl::Status status = reader_.Take(bytes.bytes(), [this](std::string_view message) {
-    if (!finished_) handler_->OnMessage(*this, message);
-  });
+  if (finished_ || !handler_) return stream.Consumed(bytes.size());
+  const absl::Status status = incoming_.Take(
+      stream, bytes,
+      [this](const Slice& message) {
+        if (!finished_) handler_->OnMessage(*this, message);
+      },
+      [this](const Slice& part) { handler_->OnBytes(*this, part); });
   if (!status.ok()) Finish({status.code(), std::string(status.message())});
+}
+
+void GrpcServerCall::OnSent(Stream& stream, size_t count) {
+  if (stream.waiting() <= service_.options_.waiting_bytes / 2) {
+    incoming_.GoOn(GrpcIncoming::kPeerReadsSlowly, stream);
+  }
+  if (handler_) handler_->OnSent(*this, count);
 }
 
 void GrpcServerCall::OnEnd(Stream&) {
   if (finished_ || !handler_) return;
-  if (!reader_.AtBoundary()) {
+  if (!incoming_.AtBoundary()) {
     Finish({absl::StatusCode::kInternal, "the request ends inside a message"});
     return;
   }
   handler_->OnHalfClose(*this);
+}
+
+void GrpcServerCall::PassDeadline() {
+  // Behind what the caller does not read, a status would not reach it.
+  if (finished_ || waiting() > 0) {
+    finished_ = true;
+    return stream_->Reset(CloseCode::kCancel);
+  }
+  Finish({absl::StatusCode::kDeadlineExceeded, "the deadline passed"});
 }
 
 void GrpcServerCall::OnClosed(Stream&, CloseCode code) {
@@ -140,24 +158,31 @@ void GrpcServerCall::SendMetadata(const Headers& metadata) {
 void GrpcServerCall::Send(std::string_view message) {
   if (!stream_ || finished_) return;
   StartAnswer();
-  char prefix[kGrpcPrefixSize];
-  WriteGrpcPrefix(message.size(), prefix);
-  stream_->SendCopy({prefix, sizeof prefix}, /*end=*/false);
-  stream_->SendCopy(message, /*end=*/false);
+  SendGrpcMessage(*stream_, message);
+  MindWaiting();
 }
 
 void GrpcServerCall::Send(Slice message) {
   if (!stream_ || finished_) return;
   StartAnswer();
-  char prefix[kGrpcPrefixSize];
-  WriteGrpcPrefix(message.size(), prefix);
-  stream_->SendCopy({prefix, sizeof prefix}, /*end=*/false);
-  stream_->Send(std::move(message), /*end=*/false);
+  SendGrpcMessage(*stream_, std::move(message));
+  MindWaiting();
+}
+
+void GrpcServerCall::SendBytes(Slice bytes) {
+  if (!stream_ || finished_) return;
+  StartAnswer();
+  stream_->Send(std::move(bytes), /*end=*/false);
+}
+
+void GrpcServerCall::MindWaiting() {
+  if (stream_->waiting() > service_.options_.waiting_bytes) {
+    incoming_.HoldBack(GrpcIncoming::kPeerReadsSlowly);
+  }
 }
 
 void GrpcServerCall::Finish(const GrpcStatus& status, const Headers* trailers) {
   if (!stream_ || std::exchange(finished_, true)) return;
-  timer_.Stop();
   Headers& headers = service_.headers_;
   headers.Clear();
   const bool trailers_only = !std::exchange(answering_, true);

@@ -34,8 +34,8 @@ class Headers {
   bool empty() const { return fields_.empty(); }
   Field operator[](size_t i) const {
     const Place& place = fields_[i];
-    const std::string_view text = text_;
-    return {text.substr(place.at, place.name), text.substr(place.at + place.name, place.value)};
+    const char* const at = text_.data() + place.at;
+    return {{at, place.name}, {at + place.name, place.value}};
   }
   // The first of that name.
   std::optional<std::string_view> Find(std::string_view name) const {

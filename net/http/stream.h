@@ -77,6 +77,9 @@ class Stream {
   virtual void Reset(CloseCode code) = 0;
   // Gives `count` bytes of the peer's window back.
   virtual void Consumed(size_t count) = 0;
+  // Whether the peer owes the body's next bytes now, as it does when it has not
+  // been said otherwise: a server gives up a body that is owed and does not come.
+  virtual void AwaitBody(bool owed) = 0;
   // Body bytes that Send took and that have not left.
   virtual size_t waiting() const = 0;
 

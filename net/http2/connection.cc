@@ -1,7 +1,7 @@
 #include "net/http2/connection.h"
 
 #include <algorithm>
-#include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "net/http2/http2_stream.h"
@@ -12,8 +12,26 @@ namespace {
 
 // Given to writev at once.
 constexpr int kMostParts = 64;
+constexpr uint64_t kUnlimited = 1 << 30;
+// Frames that come are taken as they are read, so large ones cost no memory.
+constexpr uint32_t kFrameSize = 64 << 10;
 // For what is on its way when a server says that it will take no more.
 constexpr absl::Duration kNoticeTime = absl::Milliseconds(100);
+
+// Different for each call, so that the peer's table is no place for it: there it
+// would only drive out what every call has.
+bool IsItsOwn(std::string_view name) {
+  switch (name.size()) {
+    case 11:
+      return name == "traceparent";
+    case 12:
+      return name == "grpc-timeout" || name == "grpc-message" || name == "x-request-id";
+    case 23:
+      return name == "grpc-status-details-bin";
+    default:
+      return false;
+  }
+}
 
 }  // namespace
 
@@ -28,7 +46,7 @@ Http2Connection::Http2Connection(Role role, Loop& loop, std::unique_ptr<ByteStre
       pings_(options.limits.pings),
       heard_(loop.now()),
       busy_(loop.now()),
-      headers_since_(role == Role::kServer ? loop.now() : Instant()),
+      headers_since_(loop.now()),
       times_(loop, [this] { CheckTimes(); }),
       goodbye_timer_(loop, [this] { SayGoodbye(); }) {
   MakeSession();
@@ -51,8 +69,8 @@ void Http2Connection::MakeSession() {
   nghttp2_option_set_no_auto_window_update(option, 1);
   nghttp2_option_set_no_closed_streams(option, 1);
   nghttp2_option_set_peer_max_concurrent_streams(option, 100);
-  // Our own allowance counts resets; nghttp2's would end connections sooner.
-  nghttp2_option_set_stream_reset_rate_limit(option, UINT64_MAX, UINT64_MAX);
+  // Ours knows which resets are paid for by calls.
+  nghttp2_option_set_stream_reset_rate_limit(option, kUnlimited, kUnlimited);
   if (role_ == Role::kServer) {
     nghttp2_session_server_new3(&session_, Callbacks(), this, option, SessionMemory());
   } else {
@@ -64,9 +82,10 @@ void Http2Connection::MakeSession() {
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, limits.stream_window},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<uint32_t>(limits.header_bytes)},
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits.streams},
+      {NGHTTP2_SETTINGS_MAX_FRAME_SIZE, kFrameSize},
       {NGHTTP2_SETTINGS_ENABLE_PUSH, 0}};
   // ENABLE_PUSH is a client's to say.
-  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, role_ == Role::kClient ? 4 : 3);
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, role_ == Role::kClient ? 5 : 4);
   nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
                                         static_cast<int32_t>(limits.connection_window));
 }
@@ -84,7 +103,7 @@ Stream* Http2Connection::Open(const Headers& headers, bool end, StreamHandler& h
   if (id > 0) {
     stream->id_ = id;
   } else {
-    never_sent_.push_back(stream);
+    EndLater(*stream, CloseCode::kNeverSent);
   }
   stream->heard_ = busy_ = loop_.now();
   Flush();
@@ -117,9 +136,7 @@ void Http2Connection::Close() {
   times_.Stop();
   goodbye_timer_.Stop();
   loop_.Unwatch(bytes_->fd(), this);
-  for (Http2Stream* stream : std::exchange(never_sent_, {})) {
-    CloseStream(*stream, CloseCode::kNeverSent);
-  }
+  EndStreams();
   const CloseCode lost =
       role_ == Role::kServer || wrote_ ? CloseCode::kConnectionLost : CloseCode::kNeverSent;
   while (!open_.empty()) CloseStream(*open_.back(), lost);
@@ -163,9 +180,7 @@ void Http2Connection::Punish() {
 
 void Http2Connection::OnTurnEnd() {
   if (state_ != State::kClosed) {
-    for (Http2Stream* stream : std::exchange(never_sent_, {})) {
-      CloseStream(*stream, CloseCode::kNeverSent);
-    }
+    EndStreams();
     if (!WriteSocket()) Close();
   }
   if (state_ != State::kClosed && Finished()) Close();
@@ -236,12 +251,44 @@ Http2Stream* Http2Connection::NewStream() {
   return stream;
 }
 
-void Http2Connection::CloseStream(Http2Stream& stream, CloseCode code) {
+void Http2Connection::Detach(Http2Stream& stream, CloseCode code) {
   StreamHandler* const handler = std::exchange(stream.handler_, nullptr);
   if (handler) handler->OnClosed(stream, code);
   if (stream.id_ != 0 && stream.unconsumed_ > 0) {
-    nghttp2_session_consume_connection(session_, stream.unconsumed_);
+    nghttp2_session_consume_connection(session_, std::exchange(stream.unconsumed_, 0));
   }
+  stream.body_.Clear();
+}
+
+void Http2Connection::EndLater(Http2Stream& stream, CloseCode code) {
+  if (std::exchange(stream.ending_, true)) return;
+  ending_.push_back({&stream, code});
+  Flush();
+}
+
+void Http2Connection::EndStreams() {
+  for (size_t left = ending_.size(); left > 0 && !ending_.empty(); --left) {
+    const auto [stream, code] = ending_.back();
+    ending_.pop_back();
+    stream->ending_ = false;
+    if (stream->on_wire_) {
+      Detach(*stream, code);  // closed when nghttp2 has written that it is
+    } else {
+      CloseStream(*stream, code);
+    }
+  }
+}
+
+void Http2Connection::CloseStream(Http2Stream& stream, CloseCode code) {
+  if (stream.ending_) {
+    const auto ending = std::find_if(ending_.begin(), ending_.end(),
+                                     [&](const Ending& e) { return e.stream == &stream; });
+    code = ending->code;  // this side was first
+    ending_.erase(ending);
+  }
+  Detach(stream, code);
+  if (stream.id_ != 0 && stream.id_ == headers_of_) headers_since_ = Instant();
+  if (receiving_headers_ == &stream) receiving_headers_ = nullptr;
   if (stream.id_ != 0) nghttp2_session_set_stream_user_data(session_, stream.id_, nullptr);
   stream.Clear();
   open_[stream.place_] = open_.back();
@@ -260,9 +307,10 @@ Http2Stream* Http2Connection::Find(int32_t id) {
 const nghttp2_nv* Http2Connection::Fields(const Headers& headers) {
   fields_.clear();
   for (const auto [name, value] : headers) {
+    const uint8_t flags = IsItsOwn(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE;
     fields_.push_back({reinterpret_cast<uint8_t*>(const_cast<char*>(name.data())),
                        reinterpret_cast<uint8_t*>(const_cast<char*>(value.data())), name.size(),
-                       value.size(), NGHTTP2_NV_FLAG_NONE});
+                       value.size(), flags});
   }
   return fields_.data();
 }
@@ -273,7 +321,8 @@ absl::Duration Http2Connection::UntilNextCheck() const {
   const Http2Times& times = options_.times;
   absl::Duration shortest = std::min(times.idle, times.ping_after);
   if (pinged_ != Instant()) shortest = std::min(shortest, times.ping_answer);
-  if (role_ == Role::kServer) shortest = std::min({shortest, times.headers, times.body});
+  shortest = std::min({shortest, times.headers, times.unread});
+  if (role_ == Role::kServer) shortest = std::min(shortest, times.body);
   return std::max(shortest / 4, absl::Milliseconds(10));
 }
 
@@ -286,11 +335,13 @@ void Http2Connection::CheckTimes() {
     pinged_ = now;
     Flush();
   }
-  if (role_ == Role::kServer) {
-    if (headers_since_ != Instant() && now - headers_since_ >= times.headers) return Close();
-    for (Http2Stream* stream : open_) {
-      const bool waits = !stream->peer_ended_ && stream->unconsumed_ == 0;
-      if (waits && now - stream->heard_ >= times.body) stream->Reset(CloseCode::kCancel);
+  if (headers_since_ != Instant() && now - headers_since_ >= times.headers) return Close();
+  for (Http2Stream* stream : open_) {
+    const bool owes = role_ == Role::kServer && !stream->peer_ended_ && stream->body_owed_ &&
+                      stream->unconsumed_ == 0;
+    const bool reads_nothing = stream->waiting() > 0 && now - stream->sent_ >= times.unread;
+    if (reads_nothing || (owes && now - stream->heard_ >= times.body)) {
+      stream->Reset(CloseCode::kCancel);
     }
   }
   if (open_.empty() && state_ == State::kOpen && now - busy_ >= times.idle) {

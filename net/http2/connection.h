@@ -77,9 +77,12 @@ class Http2Connection final : public Mortal, private Watcher, private TurnEnd {
   static int OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd*, void* self);
   static int OnData(nghttp2_session*, uint8_t flags, int32_t id, const uint8_t* data, size_t size,
                     void* self);
+  static int OnInvalidFrame(nghttp2_session*, const nghttp2_frame*, int error, void* self);
   static int OnFrameNotSent(nghttp2_session*, const nghttp2_frame*, int error, void* self);
   static int OnFrameSent(nghttp2_session*, const nghttp2_frame*, void* self);
   static int OnStreamClose(nghttp2_session*, int32_t id, uint32_t code, void* self);
+  static ssize_t FrameSize(nghttp2_session*, uint8_t type, int32_t id, int32_t connection_window,
+                           int32_t stream_window, uint32_t most, void* self);
   static ssize_t ReadBody(nghttp2_session*, int32_t id, uint8_t*, size_t size, uint32_t* flags,
                           nghttp2_data_source* source, void* self);
   static int SendBody(nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t size,
@@ -100,7 +103,12 @@ class Http2Connection final : public Mortal, private Watcher, private TurnEnd {
   absl::Duration UntilNextCheck() const;
 
   Http2Stream* NewStream();
+  // Its handler hears no more of it.
+  void Detach(Http2Stream& stream, CloseCode code);
   void CloseStream(Http2Stream& stream, CloseCode code);
+  // At the turn's end: whatever the peer does, and whether or not it reads.
+  void EndLater(Http2Stream& stream, CloseCode code);
+  void EndStreams();
   Http2Stream* Find(int32_t id);
   const nghttp2_nv* Fields(const Headers& headers);
 
@@ -116,25 +124,32 @@ class Http2Connection final : public Mortal, private Watcher, private TurnEnd {
   // A client's connection has taken bytes: the peer may have seen a request.
   bool wrote_ = false;
   bool heard_anything_ = false;
-  // Something of a stream went since the peer's last ping, which may measure it.
-  bool sent_since_ping_ = false;
   // A server's last word on which streams it will serve is said.
   bool goodbye_ = false;
 
   SliceQueue outgoing_;
   Block* receiving_block_ = nullptr;
+  Http2Stream* receiving_headers_ = nullptr;  // whose header block is being read
   std::vector<Http2Stream*> open_;
   std::vector<std::unique_ptr<Http2Stream>> all_;
   std::vector<Http2Stream*> free_;
-  std::vector<Http2Stream*> never_sent_;
+  // Streams that this side ends.
+  struct Ending {
+    Http2Stream* stream;
+    CloseCode code;
+  };
+  std::vector<Ending> ending_;
   std::vector<nghttp2_nv> fields_;
 
   TokenBucket resets_;
   TokenBucket pings_;
-  Instant heard_;          // when the peer last sent anything
-  Instant busy_;           // when it last had a stream
-  Instant headers_since_;  // since when a header block is due; zero when none
-  Instant pinged_;         // when a ping went that is not answered; zero when none
+  Instant heard_;  // when the peer last sent anything
+  Instant busy_;   // when it last had a stream
+  // Since when a header block is due, and its stream; the preface's is 0. Zero
+  // when none is.
+  Instant headers_since_;
+  int32_t headers_of_ = 0;
+  Instant pinged_;  // when a ping went that is not answered; zero when none
   Timer times_;
   Timer goodbye_timer_;
 };

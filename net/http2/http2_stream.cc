@@ -10,7 +10,8 @@ void Http2Stream::Clear() {
   handler_ = nullptr;
   id_ = 0;
   headers_whole_ = too_large_ = sent_headers_ = body_ends_ = has_end_trailers_ = deferred_ = false;
-  peer_ended_ = we_ended_ = false;
+  peer_ended_ = we_ended_ = on_wire_ = ending_ = false;
+  body_owed_ = true;
   header_bytes_ = unconsumed_ = 0;
 }
 
@@ -25,17 +26,22 @@ void Http2Stream::SendHeaders(const Headers& headers, bool end) {
   connection_.Flush();
 }
 
-void Http2Stream::Send(Slice body, bool end) {
-  if (body_ends_ || id_ == 0) return;
-  body_.Append(std::move(body));
+bool Http2Stream::Takes(bool end) {
+  if (body_ends_ || id_ == 0) return false;
+  if (body_.empty()) sent_ = connection_.loop_.now();
   body_ends_ = end;
+  return true;
+}
+
+void Http2Stream::Send(Slice body, bool end) {
+  if (!Takes(end)) return;
+  body_.Append(std::move(body));
   Resume();
 }
 
 void Http2Stream::SendCopy(std::string_view body, bool end) {
-  if (body_ends_ || id_ == 0) return;
+  if (!Takes(end)) return;
   body_.AppendCopy(body, connection_.loop_.blocks());
-  body_ends_ = end;
   Resume();
 }
 
@@ -55,11 +61,11 @@ void Http2Stream::Resume() {
 }
 
 void Http2Stream::Reset(CloseCode code) {
-  if (id_ == 0) return;
+  if (id_ == 0 || ending_) return;
   body_ends_ = true;
   nghttp2_submit_rst_stream(connection_.session_, NGHTTP2_FLAG_NONE, id_,
                             static_cast<uint32_t>(code));
-  connection_.Flush();
+  connection_.EndLater(*this, code);
 }
 
 void Http2Stream::Consumed(size_t count) {

@@ -19,6 +19,7 @@ class Http2Stream final : public Stream {
   void SendTrailers(const Headers& trailers) override;
   void Reset(CloseCode code) override;
   void Consumed(size_t count) override;
+  void AwaitBody(bool owed) override { body_owed_ = owed; }
   size_t waiting() const override { return body_.size(); }
 
  private:
@@ -28,6 +29,7 @@ class Http2Stream final : public Stream {
   void Clear();
   // There is more of the body, or its end.
   void Resume();
+  bool Takes(bool end);
 
   Http2Connection& connection_;
   StreamHandler* handler_ = nullptr;
@@ -39,11 +41,15 @@ class Http2Stream final : public Stream {
   bool body_ends_ = false;  // nothing follows what is in body_
   bool has_end_trailers_ = false;
   bool deferred_ = false;  // nghttp2 waits for Resume
+  bool on_wire_ = false;   // the peer may know of it
+  bool ending_ = false;    // this side ends it when the turn does
+  bool body_owed_ = true;
   bool peer_ended_ = false;
   bool we_ended_ = false;
   size_t header_bytes_ = 0;
   size_t unconsumed_ = 0;
-  Instant heard_;
+  Instant heard_;  // when any of the body came
+  Instant sent_;   // when any of what waits left
   SliceQueue body_;
   Headers end_trailers_;
 };

@@ -1,11 +1,10 @@
-// What nghttp2 tells an Http2Connection. What a stream's handler does meanwhile
-// is only noted in the session; the turn's end sends it.
-
 #include <algorithm>
-#include <utility>
 
 #include "net/http2/connection.h"
 #include "net/http2/http2_stream.h"
+
+// What nghttp2 tells a connection. What a stream's handler does meanwhile is
+// only noted in the session; the turn's end sends it.
 
 namespace torchfleet::net {
 namespace {
@@ -30,8 +29,10 @@ nghttp2_session_callbacks* Http2Connection::Callbacks() {
     nghttp2_session_callbacks_set_on_begin_frame_callback(made, &OnBeginFrame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(made, &OnData);
     nghttp2_session_callbacks_set_on_frame_send_callback(made, &OnFrameSent);
+    nghttp2_session_callbacks_set_on_invalid_frame_recv_callback(made, &OnInvalidFrame);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(made, &OnFrameNotSent);
     nghttp2_session_callbacks_set_on_stream_close_callback(made, &OnStreamClose);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(made, &FrameSize);
     nghttp2_session_callbacks_set_send_data_callback(made, &SendBody);
     return made;
   }();
@@ -44,26 +45,32 @@ int Http2Connection::OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd* head
   const bool empty_data = head->type == NGHTTP2_DATA && head->length == 0 &&
                           (head->flags & NGHTTP2_FLAG_END_STREAM) == 0;
   if (empty_data && !connection.pings_.Take(connection.loop_.now())) connection.Punish();
-  if (head->type == NGHTTP2_HEADERS) connection.headers_since_ = connection.loop_.now();
   return 0;
 }
 
 int Http2Connection::OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame,
                                     void* self) {
-  if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   Http2Connection& connection = Self(self);
+  connection.headers_since_ = connection.loop_.now();
+  connection.headers_of_ = frame->hd.stream_id;
+  if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
+    connection.receiving_headers_ = connection.Find(frame->hd.stream_id);
+    return 0;
+  }
   Http2Stream* const stream = connection.NewStream();
   stream->id_ = frame->hd.stream_id;
+  stream->on_wire_ = true;
   stream->heard_ = connection.busy_ = connection.loop_.now();
+  connection.receiving_headers_ = stream;
   nghttp2_session_set_stream_user_data(session, stream->id_, stream);
   return 0;
 }
 
-int Http2Connection::OnHeader(nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name,
+int Http2Connection::OnHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t* name,
                               size_t name_size, const uint8_t* value, size_t value_size, uint8_t,
                               void* self) {
   Http2Connection& connection = Self(self);
-  Http2Stream* const stream = connection.Find(frame->hd.stream_id);
+  Http2Stream* const stream = connection.receiving_headers_;
   if (stream == nullptr) return 0;
   stream->header_bytes_ += name_size + value_size + 32;
   if (stream->header_bytes_ > connection.options_.limits.header_bytes) {
@@ -87,8 +94,6 @@ int Http2Connection::OnFrame(nghttp2_session* session, const nghttp2_frame* fram
       if (!connection.resets_.Take(now)) connection.Punish();
       return 0;
     case NGHTTP2_PING:
-      if (std::exchange(connection.sent_since_ping_, false)) return 0;
-      [[fallthrough]];
     case NGHTTP2_SETTINGS:
       if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0 && !connection.pings_.Take(now)) {
         connection.Punish();
@@ -119,6 +124,7 @@ int Http2Connection::OnFrame(nghttp2_session* session, const nghttp2_frame* fram
 void Http2Connection::HeadersAreWhole(Http2Stream& stream, const nghttp2_frame& frame) {
   headers_since_ = Instant();
   if (stream.headers_whole_) {  // trailers
+    if (stream.too_large_) return stream.Reset(CloseCode::kEnhanceYourCalm);
     if (stream.peer_ended_ && stream.handler_) stream.handler_->OnEnd(stream);
     return;
   }
@@ -157,6 +163,17 @@ int Http2Connection::OnData(nghttp2_session* session, uint8_t, int32_t id, const
   return 0;
 }
 
+// A stream over the limit, or headers that are none.
+int Http2Connection::OnInvalidFrame(nghttp2_session*, const nghttp2_frame* frame, int error,
+                                    void* self) {
+  Http2Connection& connection = Self(self);
+  if (frame->hd.type == NGHTTP2_HEADERS) connection.headers_since_ = Instant();
+  if (error == NGHTTP2_ERR_REFUSED_STREAM && !connection.resets_.Take(connection.loop_.now())) {
+    connection.Punish();
+  }
+  return 0;
+}
+
 // A request that could not go any more: the peer takes no further ones.
 int Http2Connection::OnFrameNotSent(nghttp2_session*, const nghttp2_frame* frame, int, void* self) {
   Http2Connection& connection = Self(self);
@@ -169,15 +186,13 @@ int Http2Connection::OnFrameNotSent(nghttp2_session*, const nghttp2_frame* frame
 }
 
 int Http2Connection::OnFrameSent(nghttp2_session* session, const nghttp2_frame* frame, void* self) {
-  if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
-    Self(self).sent_since_ping_ = true;
-  }
-  const bool ends = (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) &&
-                    (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-  if (!ends) return 0;
+  if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) return 0;
   Http2Connection& connection = Self(self);
   Http2Stream* const stream = connection.Find(frame->hd.stream_id);
   if (stream == nullptr) return 0;
+  stream->on_wire_ = true;
+  if (frame->hd.type == NGHTTP2_DATA) connection.pings_.Give();
+  if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
   stream->we_ended_ = true;
   // The answer is whole and the request is not: the rest of it is not needed
   // (RFC 9113, section 8.1).
@@ -189,10 +204,25 @@ int Http2Connection::OnFrameSent(nghttp2_session* session, const nghttp2_frame* 
 
 int Http2Connection::OnStreamClose(nghttp2_session*, int32_t id, uint32_t code, void* self) {
   Http2Connection& connection = Self(self);
+  if (code == NGHTTP2_NO_ERROR) {
+    connection.resets_.Give();
+  } else if (connection.role_ == Role::kServer &&
+             (code == NGHTTP2_PROTOCOL_ERROR || code == NGHTTP2_FLOW_CONTROL_ERROR) &&
+             !connection.resets_.Take(connection.loop_.now())) {
+    connection.Punish();  // streams that the peer breaks cost as much as those it resets
+  }
   if (Http2Stream* const stream = connection.Find(id)) {
     connection.CloseStream(*stream, ToCloseCode(code));
   }
   return 0;
+}
+
+// As large as the peer takes them, up to what is sensible beside other streams.
+ssize_t Http2Connection::FrameSize(nghttp2_session*, uint8_t, int32_t, int32_t connection_window,
+                                   int32_t stream_window, uint32_t most, void*) {
+  constexpr int32_t kSensible = 64 << 10;
+  return std::max(1, std::min({connection_window, stream_window, kSensible,
+                               static_cast<int32_t>(std::min<uint32_t>(most, kSensible))}));
 }
 
 ssize_t Http2Connection::ReadBody(nghttp2_session* session, int32_t id, uint8_t*, size_t size,
@@ -222,6 +252,7 @@ int Http2Connection::SendBody(nghttp2_session*, nghttp2_frame*, const uint8_t* h
   BlockPool& blocks = connection.loop_.blocks();
   connection.outgoing_.AppendCopy({reinterpret_cast<const char*>(head), kFrameHead}, blocks);
   stream.body_.MoveTo(connection.outgoing_, size, blocks);
+  stream.sent_ = connection.loop_.now();
   if (size > 0 && stream.handler_) stream.handler_->OnSent(stream, size);
   return 0;
 }

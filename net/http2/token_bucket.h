@@ -23,6 +23,8 @@ class TokenBucket {
     --tokens_;
     return true;
   }
+  // One is allowed again: the peer has done something useful.
+  void Give() { tokens_ = std::min(allowance_.burst, tokens_ + 1); }
 
  private:
   const Allowance allowance_;

@@ -45,6 +45,7 @@ Loop::~Loop() {
 
 void Loop::Run() {
   while (!stopping_.load(std::memory_order_acquire)) Turn();
+  stopping_.store(false, std::memory_order_release);
   RunPosted();
   EndTurn();
 }

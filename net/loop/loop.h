@@ -8,8 +8,8 @@
 // all its streams. What is to be deleted is deleted after that, so nobody finds
 // an object gone that it was about to call.
 //
-// Lifecycle: Run returns after Stop; destroyed after Run has returned and all
-//   watchers and timers are gone.
+// Lifecycle: Run returns after Stop, and may be called again; destroyed after
+//   Run has returned and all watchers and timers are gone.
 // Only on the loop's thread, but for Stop and Post, which any thread may call.
 
 #include <sys/epoll.h>

@@ -13,7 +13,7 @@
 namespace torchfleet::net {
 
 // One thread's part.
-class Server::Shard : private Http2Connection::Owner {
+class Server::Shard final : private Http2Connection::Owner {
  public:
   Shard(std::unique_ptr<Loop> loop, const ServerOptions& options)
       : options_(options), loop_(std::move(loop)) {}

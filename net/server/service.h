@@ -5,7 +5,8 @@
 
 namespace torchfleet::net {
 
-// What serves the streams of one loop. Made, used and destroyed on its thread.
+// What serves the streams of one loop. Made before the loop runs, used and
+// destroyed on its thread.
 class Service {
  public:
   virtual ~Service() = default;

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/log.h"
 #include "net/socket/socket_stream.h"
@@ -92,12 +93,15 @@ void Listener::OnEvents(uint32_t) {
     const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       if (address_.family() != AF_UNIX) SetNoDelay(fd);
+      exhausted_ = false;
       on_accept_(fd);
       continue;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      LogWarning("no file descriptors are left; new connections wait",
-                 {{"address", address_.text}});
+      if (!std::exchange(exhausted_, true)) {
+        LogWarning("no file descriptors are left; new connections wait",
+                   {{"address", address_.text}});
+      }
       loop_.ChangeEvents(fd_, 0, this);
       pause_.Start(kPause);
     }

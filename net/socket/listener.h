@@ -17,7 +17,7 @@
 
 namespace torchfleet::net {
 
-class Listener : public Watcher {
+class Listener final : public Watcher {
  public:
   // `on_accept` gets a connected, non-blocking socket, which is its own then.
   // UNAVAILABLE when the address is in use or not this machine's. Listeners of
@@ -42,6 +42,7 @@ class Listener : public Watcher {
   const Address address_;
   const std::function<void(int fd)> on_accept_;
   Timer pause_;
+  bool exhausted_ = false;  // and it was said
 };
 
 }  // namespace torchfleet::net

@@ -1,10 +1,17 @@
 #include "net/socket/address.h"
 
-#include <catch2/catch_test_macros.hpp>
-#include <string>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include <catch2/catch_test_macros.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
 #include "net/loop/loop.h"
 #include "net/socket/listener.h"
+#include "net/socket/socket_stream.h"
 #include "tests/fakes/temporary_folder.h"
 
 namespace torchfleet::net {
@@ -46,6 +53,53 @@ TEST_CASE("Listener: tells its port, shares it, and minds a living socket file",
     CHECK(absl::IsUnavailable(Listener::Open(*loop, *ParseAddress(path), [](int) {}).status()));
   }
   CHECK_FALSE(std::filesystem::exists(folder.path() / "socket"));
+}
+
+// This process's last file descriptors.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    rlimit few = before_;
+    few.rlim_cur = std::min<rlim_t>(before_.rlim_cur, 256);
+    setrlimit(RLIMIT_NOFILE, &few);
+    for (int fd = dup(0); fd >= 0; fd = dup(0)) taken_.push_back(fd);
+  }
+  ~NoDescriptors() {
+    for (const int fd : taken_) close(fd);
+    setrlimit(RLIMIT_NOFILE, &before_);
+  }
+
+ private:
+  rlimit before_;
+  std::vector<int> taken_;
+};
+
+TEST_CASE("Listener: out of file descriptors, it accepts when they are back", "[net][socket]") {
+  const auto loop = *Loop::Create();
+  int accepted = 0;
+  const auto listener = Listener::Open(*loop, *ParseAddress("127.0.0.1:0"), [&](int fd) {
+    close(fd);
+    ++accepted;
+    loop->Stop();
+  });
+  REQUIRE(listener.ok());
+  // Sanitizers look types up when they meet them first, which takes descriptors.
+  LogInfo("a listener is about to lack descriptors");
+  const auto before = SocketStream::Connect((*listener)->address());
+  loop->Run();
+  REQUIRE(accepted == 1);
+  const auto caller = SocketStream::Connect((*listener)->address());
+  REQUIRE(caller.ok());
+  std::optional<NoDescriptors> none(std::in_place);
+  // Longer than the listener pauses: it tries again, and waits again.
+  Timer back(*loop, [&] {
+    CHECK(accepted == 1);
+    none.reset();
+  });
+  back.Start(absl::Milliseconds(250));
+  loop->Run();
+  CHECK(accepted == 2);
 }
 
 }  // namespace

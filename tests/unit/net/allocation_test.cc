@@ -14,7 +14,7 @@ namespace torchfleet::net {
 namespace {
 
 struct Echo : GrpcServerHandler {
-  void OnMessage(GrpcServerCall& call, std::string_view message) override { call.Send(message); }
+  void OnMessage(GrpcServerCall& call, const Slice& message) override { call.Send(message); }
   void OnHalfClose(GrpcServerCall& call) override { call.Finish({}); }
   void OnDone(GrpcServerCall&, bool) override {}
 };
@@ -28,7 +28,9 @@ struct Caller : GrpcClientHandler {
     call.Send(message);
     call.HalfClose();
   }
-  void OnMessage(GrpcClientCall&, std::string_view answer) override { right += answer == message; }
+  void OnMessage(GrpcClientCall&, const Slice& answer) override {
+    right += answer.bytes() == message;
+  }
   void OnDone(GrpcClientCall&, const GrpcOutcome& outcome) override {
     failed += !outcome.status.ok();
     if (left == 1000) before = wire::Allocations();

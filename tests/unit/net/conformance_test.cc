@@ -72,7 +72,7 @@ TEST_CASE("HTTP/2: what breaks the connection's rules ends it with the right cod
        kProtocol},
       {"a connection window over 2^31-1 (6.9.1)",
        FrameBytes(kWindowFrame, 0, 0, BigEndian32(0x7fffffff)), kFlowControl},
-      {"a frame over the size we said (4.2)", FrameBytes(kPingFrame, 0, 0, std::string(16385, 'x')),
+      {"a frame over the size we said (4.2)", FrameBytes(kPingFrame, 0, 0, std::string(65537, 'x')),
        kFrameSize},
       {"PRIORITY on stream 0 (6.3)", FrameBytes(kPriorityFrame, 0, 0, "12345"), kProtocol},
   };

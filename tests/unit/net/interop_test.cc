@@ -36,9 +36,9 @@ std::string Answer(const ModelInferRequest& request) {
 }
 
 struct InferHandler : GrpcServerHandler {
-  void OnMessage(GrpcServerCall& call, std::string_view message) override {
+  void OnMessage(GrpcServerCall& call, const Slice& message) override {
     ModelInferRequest request;
-    request.ParseFromArray(message.data(), static_cast<int>(message.size()));
+    request.ParseFromArray(message.bytes().data(), static_cast<int>(message.size()));
     if (request.model_name() == "never") return;  // as if it took for ever
     if (request.model_name() == "fails") {
       Headers trailers;
@@ -62,9 +62,9 @@ struct InferHandler : GrpcServerHandler {
 };
 
 struct StreamEcho : GrpcServerHandler {
-  void OnMessage(GrpcServerCall& call, std::string_view message) override {
+  void OnMessage(GrpcServerCall& call, const Slice& message) override {
     ModelInferRequest request;
-    request.ParseFromArray(message.data(), static_cast<int>(message.size()));
+    request.ParseFromArray(message.bytes().data(), static_cast<int>(message.size()));
     ModelStreamInferResponse response;
     response.mutable_infer_response()->ParseFromString(Answer(request));
     call.Send(response.SerializeAsString());
@@ -271,7 +271,9 @@ struct NetCaller : GrpcClientHandler {
     loop->Run();
     return outcome;
   }
-  void OnMessage(GrpcClientCall&, std::string_view message) override { got.emplace_back(message); }
+  void OnMessage(GrpcClientCall&, const Slice& message) override {
+    got.emplace_back(message.bytes());
+  }
   void OnDone(GrpcClientCall& call, const GrpcOutcome& end) override {
     outcome = end;
     why = call.trailers().ValueOr("why", "");

@@ -13,10 +13,12 @@ namespace torchfleet::net {
 namespace {
 
 struct EchoHandler : GrpcServerHandler {
-  void OnMessage(GrpcServerCall& call, std::string_view message) override { call.Send(message); }
+  void OnMessage(GrpcServerCall& call, const Slice& message) override { call.Send(message); }
   void OnHalfClose(GrpcServerCall& call) override { call.Finish({}); }
   void OnDone(GrpcServerCall&, bool) override {}
 };
+
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 uint32_t Read32(std::string_view bytes) {
   uint32_t value = 0;
@@ -81,14 +83,23 @@ RawPeer::RawPeer(const Server& server, bool hello) {
   const auto address = ParseAddress(server.address());
   REQUIRE(address.ok());
   fd_ = socket(address->family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
+  nghttp2_hd_inflate_new(&inflater_);
   REQUIRE(connect(fd_, reinterpret_cast<const sockaddr*>(&address->storage), address->size) == 0);
   if (hello) {
-    Write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    Write(kPreface);
     Write(kSettingsFrame, 0, 0, "");
   }
 }
 
-RawPeer::~RawPeer() { close(fd_); }
+RawPeer::RawPeer(int fd) : fd_(fd), preface_due_(true) {
+  nghttp2_hd_inflate_new(&inflater_);
+  Write(kSettingsFrame, 0, 0, "");
+}
+
+RawPeer::~RawPeer() {
+  close(fd_);
+  nghttp2_hd_inflate_del(inflater_);
+}
 
 void RawPeer::Write(std::string_view bytes) {
   while (!bytes.empty()) {
@@ -115,15 +126,41 @@ bool RawPeer::Fill(size_t size) {
   return true;
 }
 
+void RawPeer::Inflate(Frame& frame) {
+  REQUIRE((frame.flags & kEndHeaders) != 0);
+  const auto* at = reinterpret_cast<const uint8_t*>(frame.payload.data());
+  const auto* const end = at + frame.payload.size();
+  int flags = 0;
+  while ((flags & NGHTTP2_HD_INFLATE_FINAL) == 0) {
+    nghttp2_nv field;
+    const ssize_t used = nghttp2_hd_inflate_hd2(inflater_, &field, &flags, at,
+                                                static_cast<size_t>(end - at), /*in_final=*/1);
+    REQUIRE(used >= 0);
+    at += used;
+    if ((flags & NGHTTP2_HD_INFLATE_EMIT) == 0) continue;
+    frame.fields.Add({reinterpret_cast<const char*>(field.name), field.namelen},
+                     {reinterpret_cast<const char*>(field.value), field.valuelen});
+  }
+  nghttp2_hd_inflate_end_headers(inflater_);
+}
+
 std::optional<Frame> RawPeer::Next() {
+  if (preface_due_) {
+    if (!Fill(kPreface.size())) return std::nullopt;
+    CHECK(received_.substr(0, kPreface.size()) == kPreface);
+    received_.erase(0, kPreface.size());
+    preface_due_ = false;
+  }
   if (!Fill(9)) return std::nullopt;
   const size_t size = Read32(received_) >> 8;
   if (!Fill(9 + size)) return std::nullopt;
   Frame frame{.type = static_cast<uint8_t>(received_[3]),
               .flags = static_cast<uint8_t>(received_[4]),
               .stream = Read32(std::string_view(received_).substr(5)),
-              .payload = received_.substr(9, size)};
+              .payload = received_.substr(9, size),
+              .fields = {}};
   received_.erase(0, 9 + size);
+  if (frame.type == kHeadersFrame) Inflate(frame);
   if (frame.type == kSettingsFrame && (frame.flags & kAck) == 0) Write(kSettingsFrame, kAck, 0, "");
   return frame;
 }
@@ -133,6 +170,17 @@ std::optional<Frame> RawPeer::NextOf(uint8_t type) {
     if (frame->type == type) return frame;
   }
   return std::nullopt;
+}
+
+std::vector<Frame> RawPeer::UntilPong() {
+  Write(kPingFrame, 0, 0, "12345678");
+  std::vector<Frame> frames;
+  while (auto frame = Next()) {
+    if (frame->type == kPingFrame && frame->flags == kAck) return frames;
+    frames.push_back(std::move(*frame));
+  }
+  FAIL("the connection ended");
+  return frames;
 }
 
 std::optional<uint32_t> RawPeer::GoawayCode() {
@@ -159,6 +207,21 @@ std::optional<std::string> RawPeer::Echo(uint32_t stream) {
     }
   }
   return std::nullopt;
+}
+
+RawListener::RawListener() : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  const auto any = ParseAddress("127.0.0.1:0");
+  REQUIRE(bind(fd_, reinterpret_cast<const sockaddr*>(&any->storage), any->size) == 0);
+  REQUIRE(listen(fd_, 10) == 0);
+  address_ = BoundAddress(fd_);
+}
+
+RawListener::~RawListener() { close(fd_); }
+
+std::unique_ptr<RawPeer> RawListener::Accept() {
+  const int fd = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+  REQUIRE(fd >= 0);
+  return std::make_unique<RawPeer>(fd);
 }
 
 bool RawPeer::Ends() {

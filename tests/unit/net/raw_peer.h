@@ -1,6 +1,8 @@
 #pragma once
 // A peer that writes HTTP/2 byte by byte, to say what no library would.
 
+#include <nghttp2/nghttp2.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -8,7 +10,9 @@
 #include <string_view>
 #include <vector>
 
+#include "net/http/headers.h"
 #include "net/server/server.h"
+#include "net/socket/address.h"
 
 namespace torchfleet::net {
 
@@ -17,6 +21,9 @@ struct Frame {
   uint8_t flags = 0;
   uint32_t stream = 0;
   std::string payload;
+  Headers fields;  // of HEADERS that came whole
+
+  bool ends() const { return (flags & 1) != 0; }
 };
 
 enum FrameType : uint8_t {
@@ -50,6 +57,8 @@ class RawPeer {
   // Connected. `hello`: the preface and empty settings are sent, and the
   // server's settings are acknowledged when they come.
   explicit RawPeer(const Server& server, bool hello = true);
+  // As a server, of this connected socket; sends empty settings.
+  explicit RawPeer(int fd);
   ~RawPeer();
   RawPeer(const RawPeer&) = delete;
   RawPeer& operator=(const RawPeer&) = delete;
@@ -66,6 +75,8 @@ class RawPeer {
   std::optional<Frame> Next();
   // The next frame of this type, others let go.
   std::optional<Frame> NextOf(uint8_t type);
+  // What the server has sent when it answers a ping: all that it did before.
+  std::vector<Frame> UntilPong();
   // The error code of the GOAWAY that ends the connection, which then does end.
   std::optional<uint32_t> GoawayCode();
   // The error code of the RST_STREAM for this stream.
@@ -77,9 +88,26 @@ class RawPeer {
 
  private:
   bool Fill(size_t size);
+  void Inflate(Frame& frame);
 
   int fd_ = -1;
+  bool preface_due_ = false;
   std::string received_;
+  nghttp2_hd_inflater* inflater_ = nullptr;
+};
+
+// Where clients of net/ meet a RawPeer.
+class RawListener {
+ public:
+  RawListener();
+  ~RawListener();
+  const Address& address() const { return address_; }
+  // The next connection; its preface is read over.
+  std::unique_ptr<RawPeer> Accept();
+
+ private:
+  int fd_;
+  Address address_;
 };
 
 }  // namespace torchfleet::net

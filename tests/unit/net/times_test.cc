@@ -53,6 +53,47 @@ TEST_CASE("Times: a body that does not come is given up, its connection lives", 
   CHECK(peer.Echo(3) == "still here");
 }
 
+// By this time, what was due within `limit` for those that came before is late.
+void LetPass(const Server& server) {
+  RawPeer silent(server, /*hello=*/false);
+  CHECK(silent.Ends());
+}
+
+TEST_CASE("Times: a caller may think between two messages, not inside one", "[net][http2]") {
+  Http2Options options;
+  options.times.body = absl::Milliseconds(50);
+  options.times.headers = absl::Milliseconds(150);
+  const auto server = EchoServer(options);
+  RawPeer peer(*server);
+  peer.Write(kHeadersFrame, kEndHeaders, 1, EchoHeaders());
+  peer.Write(kDataFrame, 0, 1, EchoBody("first"));
+  REQUIRE(peer.NextOf(kDataFrame));
+  LetPass(*server);
+  peer.Write(kDataFrame, 0, 1, EchoBody("second"));
+  REQUIRE(peer.NextOf(kDataFrame));
+  peer.Write(kDataFrame, 0, 1, EchoBody("third").substr(0, 7));
+  CHECK(peer.ResetCode(1) == 8);
+}
+
+TEST_CASE("Times: headers that were refused are not waited for", "[net][http2]") {
+  Http2Options options;
+  options.times.headers = absl::Milliseconds(50);
+  options.limits.streams = 1;
+  const auto server = EchoServer(options);
+  RawPeer peer(*server);
+  peer.Write(kHeadersFrame, kEndHeaders, 1, EchoHeaders());
+  peer.Write(kHeadersFrame, kEndHeaders, 3, EchoHeaders());  // over the limit
+  CHECK(peer.ResetCode(3) == 7);
+  LetPass(*server);
+  peer.Write(kDataFrame, kEndStream, 1, EchoBody("here"));
+  CHECK(peer.Echo(1) == "here");
+  peer.Write(kHeadersFrame, kEndHeaders, 5, EchoHeaders() + Field("Bad", ""));  // no headers
+  CHECK(peer.ResetCode(5) == 1);
+  LetPass(*server);
+  peer.Call(7, "here");
+  CHECK(peer.Echo(7) == "here");
+}
+
 TEST_CASE("Times: a connection without calls gets a goodbye", "[net][http2]") {
   Http2Options options;
   options.times.idle = absl::Milliseconds(100);

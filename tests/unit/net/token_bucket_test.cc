@@ -18,5 +18,17 @@ TEST_CASE("TokenBucket: a burst, then so many a second", "[net][http2]") {
   CHECK_FALSE(bucket.Take(start + absl::Hours(1)));
 }
 
+TEST_CASE("TokenBucket: gives back what was earned, up to the burst", "[net][http2]") {
+  TokenBucket bucket({.burst = 2, .per_second = 0});
+  const Instant now = Instant::FromStart(absl::Seconds(5));
+  bucket.Give();
+  CHECK(bucket.Take(now));
+  CHECK(bucket.Take(now));
+  CHECK_FALSE(bucket.Take(now));
+  bucket.Give();
+  CHECK(bucket.Take(now));
+  CHECK_FALSE(bucket.Take(now));
+}
+
 }  // namespace
 }  // namespace torchfleet::net
