@@ -59,10 +59,12 @@ def test_row_23_deadline_in_the_queue_is_never_executed(fleet):
 
 
 def test_row_24_cancelled_work_leaves_the_queue(fleet):
-    fleet.add_model("echo", fake="delay", delay_ms=400)
+    fleet.add_model("echo", fake="delay", delay_ms=2000)
     _, gateway, (worker,) = fleet.start_all("echo")
     client = stub(gateway)
     first = client.ModelInfer.future(echo_request(mark="first"), timeout=20 * lib.SLOW)
+    lib.eventually(lambda: "torchfleet_worker_running{model=\"echo\",version=\"1\"} 1"
+                   in metrics(worker))
     queued = client.ModelInfer.future(echo_request(mark="queued"), timeout=20 * lib.SLOW)
     lib.eventually(lambda: "torchfleet_worker_queue_depth{model=\"echo\",version=\"1\"} 1"
                    in metrics(worker))
