@@ -6,6 +6,8 @@
 // long as a pointer is copied (std::atomic<std::shared_ptr> of libstdc++ 12
 // reads what it does not own: its unlock after a load is relaxed).
 
+#include <atomic>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -29,11 +31,42 @@ class Snapshot {
   void Set(std::shared_ptr<const T> value) {
     const std::lock_guard lock(mu_);
     value_.swap(value);
+    generation_.fetch_add(1, std::memory_order_release);
   }
+  // Grows with each Set.
+  uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
 
  private:
   mutable std::mutex mu_;
   std::shared_ptr<const T> value_ ABSL_GUARDED_BY(mu_);
+  std::atomic<uint64_t> generation_ = 1;
+};
+
+// One thread's view of a Snapshot: takes its lock only after a replacement, and
+// gives out pointers whose count no other thread touches.
+//
+// Borrows the snapshot. Not thread-safe.
+template <typename T>
+class SnapshotView {
+ public:
+  explicit SnapshotView(const Snapshot<T>& snapshot) : snapshot_(snapshot) {}
+
+  // Stands until the next call.
+  const std::shared_ptr<const T>& Get() {
+    // Read first: a value newer than its generation is only fetched once more.
+    if (const uint64_t now = snapshot_.generation(); now != generation_) {
+      auto shared = std::make_shared<std::shared_ptr<const T>>(snapshot_.Get());
+      const T* const value = shared->get();
+      value_ = std::shared_ptr<const T>(std::move(shared), value);
+      generation_ = now;
+    }
+    return value_;
+  }
+
+ private:
+  const Snapshot<T>& snapshot_;
+  uint64_t generation_ = 0;
+  std::shared_ptr<const T> value_;
 };
 
 }  // namespace torchfleet

@@ -38,22 +38,28 @@ absl::Status CheckAddress(const char* what, const std::string& address) {
 
 }  // namespace
 
-GatewayServer::GatewayServer() : calls_(clock_.Now()), front_(fleet_, backends_, calls_, clock_) {}
+GatewayServer::GatewayServer(size_t loops)
+    : calls_(clock_.Now(), loops), front_(fleet_, backends_, calls_, clock_) {}
 
 absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const GatewayOptions& options) {
   RETURN_IF_ERROR(options.worker.empty() ? CheckAddress("registry", options.registry)
                                          : CheckAddress("worker", options.worker));
-  auto gateway = std::unique_ptr<GatewayServer>(new GatewayServer);
-  ASSIGN_OR_RETURN(gateway->operators_, OperatorServer::Start(options.operator_listen));
   if (options.threads < 0) {
     return absl::InvalidArgumentError(fmt::format(
         "--threads is {}; expected a number from 1, or 0 for one a core", options.threads));
   }
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   const int threads = options.threads == 0 ? cores : options.threads;
+  auto gateway =
+      std::unique_ptr<GatewayServer>(new GatewayServer(static_cast<size_t>(threads)));
+  ASSIGN_OR_RETURN(gateway->operators_, OperatorServer::Start(options.operator_listen));
   ASSIGN_OR_RETURN(gateway->edge_,
-                   Edge::Start({.listen = options.listen, .threads = threads}, {&gateway->front_},
-                               gateway->fleet_, gateway->backends_, gateway->calls_));
+                   Edge::Start({.listen = options.listen,
+                                .threads = threads,
+                                .allowed_origins = options.allowed_origins,
+                                .access_log = options.access_log},
+                               {&gateway->front_},
+                               {gateway->fleet_, gateway->backends_, gateway->calls_}));
   const std::atomic<bool>* connected = &gateway->registry_connected_;
   if (options.worker.empty()) {
     auto* self = gateway.get();

@@ -33,6 +33,8 @@ struct GatewayOptions {
   std::string worker;
   // Event loops that calls come in on; 0 for one a core.
   int threads = 0;
+  std::vector<std::string> allowed_origins = {};
+  AccessLog::Options access_log = {};
 };
 
 class GatewayServer {
@@ -49,7 +51,7 @@ class GatewayServer {
   const std::string& operator_address() const { return operators_->address(); }
 
  private:
-  GatewayServer();
+  explicit GatewayServer(size_t loops);
   // From now on calls see this fleet.
   void Publish(FleetSnapshot fleet);
   void SetServing();

@@ -28,6 +28,13 @@ int Run(int argc, char** argv) {
           "host:port of one worker that answers every call, in place of a registry");
   AddFlag(app, "--threads", options.threads,
           "How many event loops share the calls; 0 for one a core");
+  AddFlag(app, "--allow-origin", options.allowed_origins,
+          "Web pages that may call from a browser, as https://example.org, or * for all; those of "
+          "this machine may");
+  AddFlag(app, "--access-log", options.access_log.file,
+          "File for a line of JSON for each call; - for standard output");
+  AddFlag(app, "--access-log-share", options.access_log.share,
+          "Of the calls that go well, the share that is logged: 0 to 1");
   AddDurationFlag(app, "--drain-timeout", drain_timeout,
                   "How long calls in progress may go on after SIGTERM");
   if (auto exit_code = ParseFlags(app, argc, argv)) return *exit_code;

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "base/grpc_server.h"
@@ -20,14 +21,16 @@ class Edge {
   struct Options {
     std::string listen;
     int threads = 2;
+    // Pages that may call from a browser, beside those of this machine.
+    std::vector<std::string> allowed_origins = {};
+    // No file: no access log.
+    AccessLog::Options access_log = {};
   };
 
   // `control`: the services behind. All that is borrowed outlives it.
   static absl::StatusOr<std::unique_ptr<Edge>> Start(const Options& options,
                                                      const std::vector<grpc::Service*>& control,
-                                                     const Snapshot<FleetSnapshot>& fleet,
-                                                     const BackendTable& backends,
-                                                     const ModelCallsTable& calls);
+                                                     const InferContext& context);
 
   const std::string& address() const { return server_->address(); }
   // What the health service says.
@@ -36,6 +39,10 @@ class Edge {
   void Drain(absl::Duration limit);
 
  private:
+  explicit Edge(const Options& options) : origins_(options.allowed_origins) {}
+
+  const CrossOrigin origins_;
+  std::unique_ptr<AccessLog> access_log_;
   std::unique_ptr<GrpcServer> control_;
   std::unique_ptr<net::Server> server_;
 };

@@ -1,19 +1,28 @@
 #include "gateway/edge/edge_service.h"
 
 namespace torchfleet::gateway {
-namespace {
 
-bool IsInferenceCall(const net::Headers& headers) {
-  return headers.ValueOr(":path", "") == "/inference.GRPCInferenceService/ModelInfer" &&
-         headers.ValueOr(":method", "") == "POST" &&
-         headers.ValueOr("content-type", "").substr(0, 16) == "application/grpc";
-}
-
-}  // namespace
+EdgeService::EdgeService(net::Loop& loop, size_t index, const EdgeContext& context,
+                         const net::Address& control_server)
+    : log_(loop, context.access_log),
+      infer_calls_(loop, index, context.infer, log_),
+      control_calls_(loop, control_server),
+      web_calls_(loop, *this, context.origins, log_),
+      rest_calls_(loop, *this, context.infer.fleet, context.origins, log_) {}
 
 net::StreamHandler* EdgeService::OnStream(net::Stream& stream) {
-  if (IsInferenceCall(stream.headers())) return &infer_calls_.Take(stream);
-  return &control_calls_.Take(stream);
+  const std::string_view content_type = stream.headers().ValueOr("content-type", "");
+  if (GrpcWebCall::IsContentType(content_type)) return &web_calls_.Take(stream);
+  if (content_type.starts_with("application/grpc")) return &Grpc(stream, nullptr);
+  return &rest_calls_.Take(stream);
+}
+
+net::StreamHandler& EdgeService::Grpc(net::Stream& call, CallRecord* outer) {
+  if (call.headers().ValueOr(":path", "") == "/inference.GRPCInferenceService/ModelInfer" &&
+      call.headers().ValueOr(":method", "") == "POST") {
+    return infer_calls_.Take(call, outer);
+  }
+  return control_calls_.Take(call);
 }
 
 }  // namespace torchfleet::gateway

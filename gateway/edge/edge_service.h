@@ -1,30 +1,51 @@
 #pragma once
-// What comes in on one loop: inference calls are forwarded from here, all
-// others go to the ordinary gRPC server behind.
+// What comes in on one loop, by what the caller speaks: gRPC, gRPC-Web, or REST.
+// Inference calls are forwarded from here, all others go to the ordinary gRPC
+// server behind.
 //
-// Borrows the fleet, the backends and the counters. Only on its loop's thread.
+// Borrows its context. Only on its loop's thread.
 
 #include "base/snapshot.h"
 #include "gateway/discover/fleet_snapshot.h"
 #include "gateway/edge/control_call.h"
-#include "gateway/forward/backend.h"
 #include "gateway/forward/infer_call.h"
-#include "gateway/forward/model_calls.h"
+#include "gateway/protocol/grpc_entry.h"
+#include "gateway/protocol/web/cross_origin.h"
+#include "gateway/protocol/web/grpc_web_call.h"
+#include "gateway/protocol/web/rest_call.h"
+#include "gateway/record/access_log.h"
 #include "net/server/service.h"
 
 namespace torchfleet::gateway {
 
-class EdgeService final : public net::Service {
+// What the loops share; outlives them.
+struct EdgeContext {
+  InferContext infer;
+  const CrossOrigin& origins;
+  // None: no call is told of.
+  AccessLog* access_log = nullptr;
+};
+
+class EdgeService final : public net::Service, private GrpcEntry {
  public:
-  EdgeService(net::Loop& loop, const Snapshot<FleetSnapshot>& fleet, const BackendTable& backends,
-              const ModelCallsTable& calls, const net::Address& control_server)
-      : infer_calls_(loop, fleet, backends, calls), control_calls_(loop, control_server) {}
+  // `index`: which loop of all it is, from 0.
+  EdgeService(net::Loop& loop, size_t index, const EdgeContext& context,
+              const net::Address& control_server);
 
   net::StreamHandler* OnStream(net::Stream& stream) override;
 
  private:
+  // Calls made by the protocols.
+  net::StreamHandler& Enter(net::Stream& call, CallRecord& record) override {
+    return Grpc(call, &record);
+  }
+  net::StreamHandler& Grpc(net::Stream& call, CallRecord* outer);
+
+  AccessLogLines log_;
   InferCallPool infer_calls_;
   ControlCallPool control_calls_;
+  GrpcWebCallPool web_calls_;
+  RestCallPool rest_calls_;
 };
 
 }  // namespace torchfleet::gateway

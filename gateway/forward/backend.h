@@ -70,6 +70,7 @@ class BackendTable {
   void Update(const std::map<std::string, uint64_t>& epochs);
 
   std::shared_ptr<const Table> Get() const { return table_.Get(); }
+  const Snapshot<Table>& table() const { return table_; }
 
  private:
   Snapshot<Table> table_;

@@ -20,7 +20,7 @@ bool Travels(std::string_view name) {
 
 void AddTravelling(const net::Headers& from, net::Headers& to) {
   for (const auto [name, value] : from) {
-    if (Travels(name)) to.Add(name, value);
+    if (Travels(name) && name != "traceparent" && name != "x-request-id") to.Add(name, value);
   }
 }
 

@@ -11,7 +11,8 @@ namespace torchfleet::gateway {
 // user-agent, and gRPC's own but for a worker's advice when to come back.
 bool Travels(std::string_view name);
 
-// Adds the fields of `from` that travel.
+// Adds the fields of `from` that travel, but for traceparent and x-request-id,
+// which CallIds adds.
 void AddTravelling(const net::Headers& from, net::Headers& to);
 
 }  // namespace torchfleet::gateway

@@ -2,14 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <random>
 #include <utility>
 
-#include "absl/container/inlined_vector.h"
 #include "base/grpc_status.h"
 #include "base/status.h"
-#include "gateway/balance/balance_policy.h"
 #include "gateway/forward/header_rules.h"
 #include "gateway/forward/worker_links.h"
 
@@ -19,24 +15,9 @@ namespace {
 constexpr std::string_view kMethod = "/inference.GRPCInferenceService/ModelInfer";
 constexpr std::string_view kContentType = "application/grpc";
 
-uint64_t Random() {
-  thread_local std::minstd_rand engine{std::random_device{}()};
-  return engine();
-}
-
 net::GrpcStatus ToNet(const absl::Status& status) {
   const grpc::Status wire = ToGrpc(status);
   return {.code = status.code(), .message = wire.error_message(), .details = wire.error_details()};
-}
-
-net::GrpcStatus BrokenOff(net::CloseCode code) {
-  // What was not begun, or refused before it began, is UNAVAILABLE like what
-  // broke on the way: RetryPolicy tells them apart no further.
-  if (code == net::CloseCode::kCancel) return {absl::StatusCode::kCancelled, "cancelled"};
-  if (code == net::CloseCode::kEnhanceYourCalm) {
-    return {absl::StatusCode::kResourceExhausted, "the worker was asked too much"};
-  }
-  return {absl::StatusCode::kUnavailable, "the connection broke"};
 }
 
 }  // namespace
@@ -44,12 +25,13 @@ net::GrpcStatus BrokenOff(net::CloseCode code) {
 InferCall::InferCall(InferCallPool& pool)
     : pool_(pool), worker_side_(*this), timer_(pool.loop_, [this] {
         Finish(absl::DeadlineExceededError(fmt::format(
-            "the deadline passed before a worker of model '{}' answered", Clip(model_))));
+            "the deadline passed before a worker of model '{}' answered", Clip(record_->model))));
       }) {}
 
 void InferCall::OnHeaders(net::Stream& stream, bool end) {
   began_ = pool_.loop_.now();
   const net::Headers& headers = stream.headers();
+  ids_.Take(headers);
   if (headers.ValueOr("grpc-encoding", "identity") != "identity") {
     return Finish(absl::UnimplementedError("compressed requests are not taken; send identity"));
   }
@@ -65,6 +47,7 @@ void InferCall::OnHeaders(net::Stream& stream, bool end) {
 void InferCall::OnBody(net::Stream& stream, const net::Slice& bytes) {
   if (finished_) return stream.Consumed(bytes.size());
   unconsumed_ += bytes.size();
+  bytes_in_ += bytes.size();
   if (!route_) {
     const auto head = head_.Take(bytes.bytes());
     if (head) return Route(*head, bytes);
@@ -86,17 +69,18 @@ void InferCall::OnEnd(net::Stream&) {
 // `bytes` decided which model it is; what came before is in head_.
 void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const net::Slice& bytes) {
   if (!head.ok()) {
-    calls_ = pool_.calls_.Find({});
-    calls_->Begin();
+    calls_ = &pool_.other_calls_;
+    calls_->of(pool_.index_).Begin();
     return Finish(head.status());
   }
-  model_ = head->model_name;
-  calls_ = pool_.calls_.Find(model_);
-  calls_->Begin();
+  record_->model = head->model_name;
+  calls_ = &pool_.CallsOf(record_->model);
+  calls_->of(pool_.index_).Begin();
   fleet_ = pool_.fleet_.Get();
-  const auto route = RoutePolicy::Choose(*fleet_, model_, head->model_version);
+  const auto route = RoutePolicy::Choose(*fleet_, record_->model, head->model_version);
   if (!route.ok()) return Finish(route.status());
   route_ = *route;
+  record_->version = route->version;
   backends_ = pool_.backends_.Get();
   calls_->budget().Deposit();
   if (!head_.before().empty()) kept_.Add(net::Slice::Keep(std::string(head_.before())));
@@ -112,143 +96,6 @@ void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const 
   }
 }
 
-std::shared_ptr<Backend> InferCall::ChooseBackend() {
-  const Instant now = pool_.loop_.now();
-  absl::InlinedVector<BalanceCandidate, 8> candidates;
-  absl::InlinedVector<const std::shared_ptr<Backend>*, 8> backends;
-  for (const std::string& address : route_->addresses) {
-    const auto found = backends_->find(address);
-    if (found == backends_->end()) continue;  // it has left since
-    const auto& backend = found->second;
-    backends.push_back(&backend);
-    candidates.push_back(
-        {.outstanding = backend->outstanding(),
-         .failed_lately = backend->FailedLately(now),
-         .tried = std::find(tried_.begin(), tried_.end(), backend.get()) != tried_.end()});
-  }
-  const auto choice = BalancePolicy::Choose({candidates.data(), candidates.size()}, Random());
-  return choice ? *backends[*choice] : nullptr;
-}
-
-bool InferCall::Try(std::shared_ptr<Backend> backend) {
-  tried_.push_back(backend.get());
-  net::Http2Connection* const link =
-      backend->net_address() ? pool_.links_->Find(*backend->net_address()) : nullptr;
-  if (!link) {
-    backend->SetFailed(pool_.loop_.now());
-    return false;
-  }
-  backend_ = std::move(backend);
-  backend_->Begin();
-  attempt_over_ = false;
-  net::Headers& headers = pool_.headers_;
-  headers.Clear();
-  headers.Add(":method", "POST");
-  headers.Add(":scheme", "http");
-  headers.Add(":path", kMethod);
-  headers.Add(":authority", backend_->net_address()->text);
-  headers.Add("te", "trailers");
-  headers.Add("content-type", kContentType);
-  if (deadline_ != Instant::Infinite()) {
-    headers.Add("grpc-timeout", net::FormatGrpcTimeout(deadline_ - pool_.loop_.now()));
-  }
-  AddTravelling(caller_->headers(), headers);
-  worker_ = link->Open(headers, /*end=*/false, worker_side_);
-  kept_.SendTo(*worker_);
-  if (caller_ended_) worker_->Send(net::Slice(), /*end=*/true);
-  return true;
-}
-
-// The attempt is over, however its stream goes on.
-void InferCall::LetGo() {
-  if (std::exchange(attempt_over_, true) || !backend_) return;
-  backend_->End();
-  backend_.reset();
-}
-
-// A stream that was given up may go on for a while, and its call be another's.
-
-void InferCall::WorkerSide::OnSent(net::Stream& stream, size_t count) {
-  if (call.worker_ != &stream) return;
-  // A retry sends what the caller's window was given back for already.
-  const size_t back = std::min(count, call.unconsumed_);
-  call.unconsumed_ -= back;
-  if (call.caller_) call.caller_->Consumed(back);
-}
-
-void InferCall::WorkerSide::OnHeaders(net::Stream& stream, bool end) {
-  if (call.worker_ != &stream || call.finished_) return;
-  const std::string_view http = stream.headers().ValueOr(":status", "");
-  if (end || http != "200") {
-    const net::GrpcStatus status = net::ReadGrpcStatus(stream.headers(), http);
-    const bool answered = stream.headers().Find("grpc-status").has_value();
-    return call.AttemptFailed(status, answered, &stream.headers());
-  }
-  call.backend_->SetAnswered();
-  call.kept_.Drop();
-  call.answering_ = true;
-  net::Headers& headers = call.pool_.headers_;
-  headers.Clear();
-  headers.Add(":status", "200");
-  headers.Add("content-type", kContentType);
-  AddTravelling(stream.headers(), headers);
-  call.caller_->SendHeaders(headers, /*end=*/false);
-}
-
-void InferCall::WorkerSide::OnBody(net::Stream& stream, const net::Slice& bytes) {
-  if (call.worker_ != &stream || call.finished_ || call.attempt_over_) {
-    return stream.Consumed(bytes.size());
-  }
-  call.caller_->Send(bytes, /*end=*/false);
-}
-
-void InferCall::WorkerSide::OnEnd(net::Stream& stream) {
-  if (call.worker_ != &stream || call.finished_ || call.attempt_over_) return;
-  const net::GrpcStatus status = net::ReadGrpcStatus(stream.trailers(), "200");
-  call.LetGo();
-  call.Finish(call.StatusForCaller(status, stream.trailers().Find("grpc-status").has_value()),
-              &stream.trailers());
-}
-
-void InferCall::WorkerSide::OnClosed(net::Stream& stream, net::CloseCode code) {
-  if (call.worker_ != &stream) return;
-  call.worker_ = nullptr;
-  if (!call.finished_ && !call.attempt_over_) {
-    call.AttemptFailed(BrokenOff(code), /*answered=*/false, nullptr);
-  }
-  call.RecycleWhenClosed();
-}
-
-void InferCall::AttemptFailed(const net::GrpcStatus& status, bool answered,
-                              const net::Headers* trailers) {
-  const AttemptFailure failure{.code = status.code, .answered = answered};
-  if (backend_) {
-    if (answered) {
-      backend_->SetAnswered();
-    } else if (RetryPolicy::IsConnectionFailure(failure)) {
-      backend_->SetFailed(pool_.loop_.now());
-    }
-  }
-  LetGo();
-  if (status.ok() && answered) return Finish(status, trailers);  // an answer without a message
-  if (TryAnother(failure)) return;
-  Finish(StatusForCaller(status, answered), trailers);
-}
-
-bool InferCall::TryAnother(const AttemptFailure& failure) {
-  while (!answering_ && kept_.whole() && route_ && RetryPolicy::MayTryAnother(failure) &&
-         tried_.size() < kMaxAttempts && caller_) {
-    auto backend = ChooseBackend();
-    if (!backend || !calls_->budget().Withdraw(pool_.loop_.now())) return false;
-    calls_->CountRetry();
-    // The failed attempt's stream may still close; it is not the call's then.
-    if (worker_) worker_->Reset(net::CloseCode::kCancel);
-    worker_ = nullptr;
-    if (Try(std::move(backend))) return true;
-  }
-  return false;
-}
-
 net::GrpcStatus InferCall::StatusForCaller(const net::GrpcStatus& status, bool answered) const {
   if (answered) {
     net::GrpcStatus cut = status;
@@ -259,7 +106,7 @@ net::GrpcStatus InferCall::StatusForCaller(const net::GrpcStatus& status, bool a
     }
     return cut;
   }
-  const std::string model = Clip(model_);
+  const std::string model = Clip(record_->model);
   if (RetryPolicy::IsConnectionFailure({.code = status.code, .answered = false})) {
     return ToNet(WithRetryDelay(absl::UnavailableError(fmt::format(
                                     "no worker of model '{}' answered; try again later", model)),
@@ -297,10 +144,21 @@ void InferCall::Finish(const net::GrpcStatus& status, const net::Headers* traile
 
 void InferCall::Count(absl::StatusCode code) {
   if (!calls_) {
-    calls_ = pool_.calls_.Find({});
-    calls_->Begin();
+    calls_ = &pool_.other_calls_;
+    calls_->of(pool_.index_).Begin();
   }
-  calls_->End(code, pool_.loop_.now() - began_);
+  const absl::Duration duration = pool_.loop_.now() - began_;
+  calls_->of(pool_.index_)
+      .End({.code = code, .duration = duration, .bytes_in = bytes_in_, .bytes_out = bytes_out_});
+  record_->attempts = static_cast<int>(tried_.size());
+  record_->bytes_in = bytes_in_;
+  record_->bytes_out = bytes_out_;
+  if (record_ != &own_record_ || !pool_.log_.on()) return;
+  record_->code = code;
+  record_->duration = duration;
+  record_->method = kMethod;
+  record_->ids = ids_;
+  pool_.log_.Add(*record_);
 }
 
 void InferCall::OnSent(net::Stream&, size_t count) {
@@ -317,36 +175,47 @@ void InferCall::RecycleWhenClosed() {
   if (caller_ || worker_) return;
   head_.Clear();
   kept_.Clear();
-  model_.clear();
+  own_record_.Clear();
   fleet_.reset();
   route_.reset();
   backends_.reset();
-  calls_.reset();
+  calls_ = nullptr;
   tried_.clear();
   deadline_ = Instant::Infinite();
   caller_ended_ = answering_ = finished_ = attempt_over_ = false;
   unconsumed_ = 0;
+  bytes_in_ = bytes_out_ = 0;
   pool_.free_.push_back(this);
 }
 
-InferCallPool::InferCallPool(net::Loop& loop, const Snapshot<FleetSnapshot>& fleet,
-                             const BackendTable& backends, const ModelCallsTable& calls)
+InferCallPool::InferCallPool(net::Loop& loop, size_t index, const InferContext& context,
+                             AccessLogLines& log)
     : loop_(loop),
-      fleet_(fleet),
-      backends_(backends),
-      calls_(calls),
+      index_(index),
+      fleet_(context.fleet),
+      backends_(context.backends.table()),
+      calls_(context.calls.table()),
+      other_calls_(*context.calls.other()),
+      log_(log),
       links_(std::make_unique<WorkerLinks>(loop)) {}
+
+// Nothing ever leaves the table.
+ModelCalls& InferCallPool::CallsOf(std::string_view model) {
+  const ModelCallsTable::Table& table = *calls_.Get();
+  const auto found = table.find(model);
+  return found == table.end() ? other_calls_ : *found->second;
+}
 
 InferCallPool::~InferCallPool() = default;
 
-InferCall& InferCallPool::Take(net::Stream& caller) {
+InferCall& InferCallPool::Take(net::Stream& caller, CallRecord* outer) {
   if (free_.empty()) {
     all_.push_back(std::make_unique<InferCall>(*this));
     free_.push_back(all_.back().get());
   }
   InferCall* const call = free_.back();
   free_.pop_back();
-  call->Begin(caller);
+  call->Begin(caller, outer);
   return *call;
 }
 

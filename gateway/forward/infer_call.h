@@ -28,6 +28,8 @@
 #include "gateway/forward/model_calls.h"
 #include "gateway/forward/request_head.h"
 #include "gateway/forward/retry_policy.h"
+#include "gateway/record/access_log.h"
+#include "gateway/record/call_record.h"
 #include "gateway/route/route_policy.h"
 #include "net/grpc/status.h"
 #include "net/http/stream.h"
@@ -41,7 +43,12 @@ class InferCall final : public net::StreamHandler {
  public:
   explicit InferCall(InferCallPool& pool);
 
-  void Begin(net::Stream& caller) { caller_ = &caller; }
+  // `outer`: the record of the call that this one is made for; none, and the
+  // call tells of itself.
+  void Begin(net::Stream& caller, CallRecord* outer) {
+    caller_ = &caller;
+    record_ = outer ? outer : &own_record_;
+  }
 
  private:
   // The worker's stream tells this, the caller's the call itself.
@@ -81,11 +88,13 @@ class InferCall final : public net::StreamHandler {
 
   RequestHead head_;
   KeptRequest kept_;
-  std::string model_;
   std::shared_ptr<const FleetSnapshot> fleet_;  // keeps what route_ borrows
   std::optional<gateway::Route> route_;
   std::shared_ptr<const BackendTable::Table> backends_;
-  std::shared_ptr<ModelCalls> calls_;
+  ModelCalls* calls_ = nullptr;
+  CallRecord own_record_;
+  CallRecord* record_ = nullptr;
+  CallIds ids_;
   std::shared_ptr<Backend> backend_;  // of the attempt that runs
   std::vector<const Backend*> tried_;
   Instant began_;
@@ -96,24 +105,37 @@ class InferCall final : public net::StreamHandler {
   bool finished_ = false;   // the caller has been sent the end
   bool attempt_over_ = false;
   size_t unconsumed_ = 0;  // of the caller's bytes, not passed on yet
+  uint64_t bytes_in_ = 0, bytes_out_ = 0;
+};
+
+// What all inference calls share. Outlives them.
+struct InferContext {
+  const Snapshot<FleetSnapshot>& fleet;
+  const BackendTable& backends;
+  const ModelCallsTable& calls;
 };
 
 // The calls of one loop and what they need.
 class InferCallPool {
  public:
-  InferCallPool(net::Loop& loop, const Snapshot<FleetSnapshot>& fleet, const BackendTable& backends,
-                const ModelCallsTable& calls);
+  // `index`: which loop of all it is, from 0.
+  InferCallPool(net::Loop& loop, size_t index, const InferContext& context, AccessLogLines& log);
   ~InferCallPool();
 
-  InferCall& Take(net::Stream& caller);
+  InferCall& Take(net::Stream& caller, CallRecord* outer);
 
  private:
   friend class InferCall;
 
+  ModelCalls& CallsOf(std::string_view model);
+
   net::Loop& loop_;
-  const Snapshot<FleetSnapshot>& fleet_;
-  const BackendTable& backends_;
-  const ModelCallsTable& calls_;
+  const size_t index_;
+  SnapshotView<FleetSnapshot> fleet_;
+  SnapshotView<BackendTable::Table> backends_;
+  SnapshotView<ModelCallsTable::Table> calls_;
+  ModelCalls& other_calls_;
+  AccessLogLines& log_;
   std::unique_ptr<class WorkerLinks> links_;
   net::Headers headers_;
   std::vector<std::unique_ptr<InferCall>> all_;

@@ -8,19 +8,50 @@ namespace {
 // A model of this very name shares the entry.
 constexpr char kOther[] = "other";
 
-}  // namespace
-
-void ModelCalls::End(absl::StatusCode code, absl::Duration duration) {
-  const auto index = std::min(static_cast<size_t>(code), kCodes - 1);
-  calls_[index].fetch_add(1, std::memory_order_relaxed);
-  const double seconds = absl::ToDoubleSeconds(duration);
-  const auto bucket = std::lower_bound(kBounds.begin(), kBounds.end(), seconds) - kBounds.begin();
-  buckets_[static_cast<size_t>(bucket)].fetch_add(1, std::memory_order_relaxed);
-  nanoseconds_.fetch_add(absl::ToInt64Nanoseconds(duration), std::memory_order_relaxed);
-  in_flight_.fetch_sub(1, std::memory_order_relaxed);
+// There is one writer, so nothing can come between.
+void Raise(std::atomic<uint64_t>& counter, uint64_t by) {
+  counter.store(counter.load(std::memory_order_relaxed) + by, std::memory_order_relaxed);
 }
 
-ModelCallsTable::ModelCallsTable(Instant now) : other_(std::make_shared<ModelCalls>(now)) {
+}  // namespace
+
+template <size_t kBounds>
+void BucketCounts<kBounds>::Add(const std::array<double, kBounds>& bounds, double value,
+                                uint64_t sum) {
+  const auto bucket = std::lower_bound(bounds.begin(), bounds.end(), value) - bounds.begin();
+  Raise(buckets_[static_cast<size_t>(bucket)], 1);
+  Raise(sum_, sum);
+}
+
+void ModelCalls::Counts::Begin() { Raise(begun_, 1); }
+
+void ModelCalls::Counts::End(const CallOutcome& outcome) {
+  Raise(ended_[std::min(static_cast<size_t>(outcome.code), kCodes - 1)], 1);
+  durations_.Add(kDurations, absl::ToDoubleSeconds(outcome.duration),
+                 static_cast<uint64_t>(absl::ToInt64Nanoseconds(outcome.duration)));
+  requests_.Add(kSizes, static_cast<double>(outcome.bytes_in), outcome.bytes_in);
+  answers_.Add(kSizes, static_cast<double>(outcome.bytes_out), outcome.bytes_out);
+}
+
+uint64_t ModelCalls::ended(size_t code) const {
+  uint64_t sum = 0;
+  for (const Counts& counts : counts_) sum += counts.ended(code);
+  return sum;
+}
+
+int64_t ModelCalls::in_flight() const {
+  int64_t sum = 0;
+  for (const Counts& counts : counts_) {
+    // Ends first: what begins meanwhile counts too much rather than too little.
+    uint64_t ended = 0;
+    for (size_t code = 0; code < kCodes; ++code) ended += counts.ended(code);
+    sum += static_cast<int64_t>(counts.begun() - ended);
+  }
+  return sum;
+}
+
+ModelCallsTable::ModelCallsTable(Instant now, size_t loops)
+    : loops_(loops), other_(std::make_shared<ModelCalls>(now, loops)) {
   table_.Set(Table{{kOther, other_}});
 }
 
@@ -29,7 +60,7 @@ void ModelCallsTable::Add(const std::set<std::string>& models, Instant now) {
   Table next = *table;
   for (const std::string& model : models) {
     auto& entry = next[model];
-    if (!entry) entry = std::make_shared<ModelCalls>(now);
+    if (!entry) entry = std::make_shared<ModelCalls>(now, loops_);
   }
   if (next.size() != table->size()) table_.Set(std::move(next));
 }

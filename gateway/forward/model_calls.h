@@ -6,7 +6,8 @@
 // from the others. Models that nobody knows share one entry, `other`: no
 // caller can make up a label.
 //
-// Thread-safe; nothing on the path of a call takes a lock.
+// Each event loop has counters of its own, which it alone writes; whoever wants
+// the sums adds them up. Thread-safe; nothing on the path of a call takes a lock.
 
 #include <array>
 #include <atomic>
@@ -16,6 +17,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -25,44 +27,84 @@
 
 namespace torchfleet::gateway {
 
+// How a call ended.
+struct CallOutcome {
+  absl::StatusCode code = absl::StatusCode::kOk;
+  absl::Duration duration;
+  // Of the request and of the answer.
+  uint64_t bytes_in = 0, bytes_out = 0;
+};
+
+// Counts by upper bound, and their sum. One writer.
+template <size_t kBounds>
+class BucketCounts {
+ public:
+  void Add(const std::array<double, kBounds>& bounds, double value, uint64_t sum);
+
+  // The last bucket has no bound. Of `i` alone, not of those below too.
+  uint64_t bucket(size_t i) const { return buckets_[i].load(std::memory_order_relaxed); }
+  uint64_t sum() const { return sum_.load(std::memory_order_relaxed); }
+
+ private:
+  std::array<std::atomic<uint64_t>, kBounds + 1> buckets_ = {};
+  std::atomic<uint64_t> sum_ = 0;
+};
+
 class ModelCalls {
  public:
   // Status codes are 0 to 16.
   static constexpr size_t kCodes = 17;
-  // Upper bounds of the duration's buckets in seconds; one more has no bound.
-  static constexpr std::array kBounds = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
-                                         0.1,    0.25,  0.5,    1.0,   2.5,  5.0,   10.0};
+  // In seconds.
+  static constexpr std::array kDurations = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                            0.1,    0.25,  0.5,    1.0,   2.5,  5.0,   10.0};
+  // In bytes.
+  static constexpr std::array kSizes = {1024.0,    4096.0,     16384.0,    65536.0,   262144.0,
+                                        1048576.0, 4194304.0, 16777216.0, 67108864.0};
 
-  explicit ModelCalls(Instant now) : budget_(RetryBudget::Options{}, now) {}
+  // One loop's.
+  class alignas(64) Counts {
+   public:
+    void Begin();
+    void End(const CallOutcome& outcome);
 
-  void Begin() { in_flight_.fetch_add(1, std::memory_order_relaxed); }
-  void End(absl::StatusCode code, absl::Duration duration);
+    uint64_t begun() const { return begun_.load(std::memory_order_relaxed); }
+    uint64_t ended(size_t code) const { return ended_[code].load(std::memory_order_relaxed); }
+    // The sum in nanoseconds.
+    const BucketCounts<kDurations.size()>& durations() const { return durations_; }
+    const BucketCounts<kSizes.size()>& requests() const { return requests_; }
+    const BucketCounts<kSizes.size()>& answers() const { return answers_; }
+
+   private:
+    std::atomic<uint64_t> begun_ = 0;
+    std::array<std::atomic<uint64_t>, kCodes> ended_ = {};
+    BucketCounts<kDurations.size()> durations_;
+    BucketCounts<kSizes.size()> requests_;
+    BucketCounts<kSizes.size()> answers_;
+  };
+
+  ModelCalls(Instant now, size_t loops) : budget_(RetryBudget::Options{}, now), counts_(loops) {}
+
+  Counts& of(size_t loop) { return counts_[loop]; }
+  const std::vector<Counts>& all() const { return counts_; }
   void CountRetry() { retries_.fetch_add(1, std::memory_order_relaxed); }
   RetryBudget& budget() { return budget_; }
 
-  int64_t in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
   uint64_t retries() const { return retries_.load(std::memory_order_relaxed); }
-  uint64_t calls(size_t code) const { return calls_[code].load(std::memory_order_relaxed); }
-  // Of `bucket` alone, not of those below too.
-  uint64_t bucket(size_t bucket) const { return buckets_[bucket].load(std::memory_order_relaxed); }
-  absl::Duration total_duration() const {
-    return absl::Nanoseconds(nanoseconds_.load(std::memory_order_relaxed));
-  }
+  // Of all loops.
+  uint64_t ended(size_t code) const;
+  int64_t in_flight() const;
 
  private:
   RetryBudget budget_;
-  std::atomic<int64_t> in_flight_ = 0;
   std::atomic<uint64_t> retries_ = 0;
-  std::array<std::atomic<uint64_t>, kCodes> calls_ = {};
-  std::array<std::atomic<uint64_t>, kBounds.size() + 1> buckets_ = {};
-  std::atomic<int64_t> nanoseconds_ = 0;
+  std::vector<Counts> counts_;
 };
 
 class ModelCallsTable {
  public:
   using Table = std::map<std::string, std::shared_ptr<ModelCalls>, std::less<>>;
 
-  explicit ModelCallsTable(Instant now);
+  explicit ModelCallsTable(Instant now, size_t loops = 1);
 
   // Adds what is not there yet; nothing ever leaves, counters only grow. One
   // caller at a time.
@@ -72,8 +114,11 @@ class ModelCallsTable {
   std::shared_ptr<ModelCalls> Find(std::string_view model) const;
   // By label.
   std::shared_ptr<const Table> All() const { return table_.Get(); }
+  const Snapshot<Table>& table() const { return table_; }
+  const std::shared_ptr<ModelCalls>& other() const { return other_; }
 
  private:
+  const size_t loops_;
   Snapshot<Table> table_;
   std::shared_ptr<ModelCalls> other_;
 };

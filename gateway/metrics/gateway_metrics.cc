@@ -35,19 +35,22 @@ std::string CodeName(size_t code) {
   return absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
 }
 
-void AddDurations(MetricFamily& family, const std::string& model, const ModelCalls& calls) {
+// `read` gives one loop's counts; a unit of its sum is `unit`.
+template <size_t kBounds, typename Read>
+void AddHistogram(MetricFamily& family, const std::string& model, const ModelCalls& calls,
+                  const std::array<double, kBounds>& bounds, double unit, Read read) {
   auto& histogram = AddMetric(family, {{"model", model}}).histogram;
   uint64_t count = 0;
-  for (size_t i = 0; i <= ModelCalls::kBounds.size(); ++i) {
-    count += calls.bucket(i);
-    const double bound = i < ModelCalls::kBounds.size() ? ModelCalls::kBounds[i]
-                                                        : std::numeric_limits<double>::infinity();
+  for (size_t i = 0; i <= kBounds; ++i) {
+    for (const auto& counts : calls.all()) count += read(counts).bucket(i);
     auto& bucket = histogram.bucket.emplace_back();
     bucket.cumulative_count = count;
-    bucket.upper_bound = bound;
+    bucket.upper_bound = i < kBounds ? bounds[i] : std::numeric_limits<double>::infinity();
   }
   histogram.sample_count = count;
-  histogram.sample_sum = absl::ToDoubleSeconds(calls.total_duration());
+  for (const auto& counts : calls.all()) {
+    histogram.sample_sum += static_cast<double>(read(counts).sum()) * unit;
+  }
 }
 
 std::string StateName(registry::v1::WorkerState state) {
@@ -90,6 +93,12 @@ std::vector<MetricFamily> GatewayMetrics::Collect() const {
              "Inference calls answered, by model and gRPC status code.", MetricType::Counter);
   MetricFamily durations = Family("torchfleet_gateway_call_duration_seconds",
                                   "How long inference calls took.", MetricType::Histogram);
+  MetricFamily requests =
+      Family("torchfleet_gateway_request_size_bytes",
+             "Size of inference requests; the sum is what came in.", MetricType::Histogram);
+  MetricFamily answers =
+      Family("torchfleet_gateway_response_size_bytes",
+             "Size of inference answers; the sum is what went out.", MetricType::Histogram);
   MetricFamily in_flight = Family("torchfleet_gateway_in_flight",
                                   "Inference calls not yet answered.", MetricType::Gauge);
   MetricFamily retries =
@@ -97,11 +106,17 @@ std::vector<MetricFamily> GatewayMetrics::Collect() const {
              MetricType::Counter);
   for (const auto& [model, counters] : *calls_.All()) {
     for (size_t code = 0; code < ModelCalls::kCodes; ++code) {
-      if (counters->calls(code) == 0) continue;
+      if (counters->ended(code) == 0) continue;
       AddMetric(calls, {{"model", model}, {"code", CodeName(code)}}).counter.value =
-          static_cast<double>(counters->calls(code));
+          static_cast<double>(counters->ended(code));
     }
-    AddDurations(durations, model, *counters);
+    using Counts = ModelCalls::Counts;
+    AddHistogram(durations, model, *counters, ModelCalls::kDurations, 1e-9,
+                 [](const Counts& counts) -> auto& { return counts.durations(); });
+    AddHistogram(requests, model, *counters, ModelCalls::kSizes, 1,
+                 [](const Counts& counts) -> auto& { return counts.requests(); });
+    AddHistogram(answers, model, *counters, ModelCalls::kSizes, 1,
+                 [](const Counts& counts) -> auto& { return counts.answers(); });
     AddMetric(in_flight, {{"model", model}}).gauge.value =
         static_cast<double>(counters->in_flight());
     AddMetric(retries, {{"model", model}}).counter.value = static_cast<double>(counters->retries());
@@ -109,8 +124,14 @@ std::vector<MetricFamily> GatewayMetrics::Collect() const {
   MetricFamily connected = Family("torchfleet_gateway_registry_connected",
                                   "Whether the registry's news arrive: 1 or 0.", MetricType::Gauge);
   AddMetric(connected, {}).gauge.value = registry_connected_.load() ? 1 : 0;
-  return {std::move(calls),   std::move(durations),          std::move(in_flight),
-          std::move(retries), FleetEndpoints(*fleet_.Get()), std::move(connected)};
+  return {std::move(calls),
+          std::move(durations),
+          std::move(requests),
+          std::move(answers),
+          std::move(in_flight),
+          std::move(retries),
+          FleetEndpoints(*fleet_.Get()),
+          std::move(connected)};
 }
 
 }  // namespace torchfleet::gateway

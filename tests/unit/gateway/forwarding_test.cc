@@ -258,7 +258,7 @@ TEST_CASE("Forwarding: under concurrency every answer is the caller's own", "[ga
   }
   callers.clear();
   CHECK(wrong == 0);
-  CHECK(gateway.calls().Find("m")->calls(0) == 800);
+  CHECK(gateway.calls().Find("m")->ended(0) == 800);
   CHECK(gateway.calls().Find("m")->in_flight() == 0);
 }
 

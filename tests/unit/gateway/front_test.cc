@@ -142,7 +142,7 @@ TEST_CASE("Front: unknown models and bad names are refused before any worker",
     CHECK(status.error_message().size() <= kMaxErrorText);
   }
   CHECK(backend.calls().value() == 0);
-  CHECK(gateway.calls().Find("other")->calls(static_cast<size_t>(absl::StatusCode::kNotFound)) ==
+  CHECK(gateway.calls().Find("other")->ended(static_cast<size_t>(absl::StatusCode::kNotFound)) ==
         1);
 }
 

@@ -12,7 +12,7 @@ namespace torchfleet::gateway {
 namespace {
 
 TEST_CASE("GatewayMetrics: shows calls by model, and unknown models as one", "[gateway][metrics]") {
-  ModelCallsTable calls{Instant()};
+  ModelCallsTable calls(Instant(), 2);
   calls.Add({"mnist"}, Instant());
   const std::atomic<bool> connected = true;
   Fleet fleet;
@@ -22,13 +22,19 @@ TEST_CASE("GatewayMetrics: shows calls by model, and unknown models as one", "[g
   const GatewayMetrics metrics(calls, snapshot, connected);
 
   auto mnist = calls.Find("mnist");
-  mnist->Begin();
-  mnist->Begin();
-  mnist->End(absl::StatusCode::kOk, absl::Milliseconds(3));
+  mnist->of(0).Begin();
+  mnist->of(1).Begin();
+  mnist->of(0).End({.code = absl::StatusCode::kOk,
+                    .duration = absl::Milliseconds(3),
+                    .bytes_in = 3000,
+                    .bytes_out = 100});
   mnist->CountRetry();
   auto made_up = calls.Find("made up");
-  made_up->Begin();
-  made_up->End(absl::StatusCode::kNotFound, absl::ZeroDuration());
+  made_up->of(0).Begin();
+  made_up->of(0).End({.code = absl::StatusCode::kNotFound,
+                      .duration = absl::ZeroDuration(),
+                      .bytes_in = 0,
+                      .bytes_out = 0});
   calls.Add({"mnist", "other one"}, Instant());
   CHECK(calls.Find("mnist") == mnist);
 
@@ -42,6 +48,10 @@ TEST_CASE("GatewayMetrics: shows calls by model, and unknown models as one", "[g
            R"(torchfleet_gateway_call_duration_seconds_bucket{model="mnist",le="0.0025"} 0)",
            R"(torchfleet_gateway_call_duration_seconds_bucket{model="mnist",le="0.005"} 1)",
            R"(torchfleet_gateway_call_duration_seconds_bucket{model="mnist",le="+Inf"} 1)",
+           R"(torchfleet_gateway_request_size_bytes_sum{model="mnist"} 3000)",
+           R"(torchfleet_gateway_request_size_bytes_bucket{model="mnist",le="1024"} 0)",
+           R"(torchfleet_gateway_request_size_bytes_bucket{model="mnist",le="4096"} 1)",
+           R"(torchfleet_gateway_response_size_bytes_sum{model="mnist"} 100)",
            R"(torchfleet_gateway_fleet_endpoints{model="mnist",state="ready"} 2)",
            R"(torchfleet_gateway_registry_connected 1)",
        }) {
