@@ -1,14 +1,17 @@
 #include "base/metrics.h"
 
+#include <CivetServer.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <prometheus/exposer.h>
+#include <prometheus/text_serializer.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <exception>
+#include <iterator>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -30,7 +33,35 @@ void Knock(int port) {
   close(knock);
 }
 
+constexpr char kPlainText[] = "text/plain; charset=utf-8";
+
 }  // namespace
+
+// What is told at one path.
+class OperatorServer::Page final : public CivetHandler {
+ public:
+  struct Content {
+    int code = 200;
+    const char* type = kPlainText;
+    std::string text;
+  };
+
+  explicit Page(std::function<Content()> read) : read_(std::move(read)) {}
+
+  bool handleGet(CivetServer*, mg_connection* connection) override {
+    const Content content = read_();
+    const std::string head = absl::StrCat(
+        "HTTP/1.1 ", content.code, content.code == 200 ? " OK" : " Service Unavailable",
+        "\r\nContent-Type: ", content.type, "\r\nContent-Length: ", content.text.size(),
+        "\r\n\r\n");
+    mg_write(connection, head.data(), head.size());
+    mg_write(connection, content.text.data(), content.text.size());
+    return true;
+  }
+
+ private:
+  const std::function<Content()> read_;
+};
 
 absl::StatusOr<std::unique_ptr<OperatorServer>> OperatorServer::Start(const std::string& listen) {
   const size_t colon = listen.rfind(':');
@@ -38,9 +69,11 @@ absl::StatusOr<std::unique_ptr<OperatorServer>> OperatorServer::Start(const std:
     return absl::InvalidArgumentError(
         absl::StrCat("the operators' address is '", listen, "'; expected host:port"));
   }
-  auto server = std::unique_ptr<OperatorServer>(new OperatorServer);
+  auto owned = std::unique_ptr<OperatorServer>(new OperatorServer);
+  OperatorServer* const server = owned.get();
   try {
-    server->exposer_ = std::make_unique<prometheus::Exposer>(listen, 1);
+    server->server_ = std::make_unique<CivetServer>(
+        std::vector<std::string>{"listening_ports", listen, "num_threads", "1"});
   } catch (const std::exception&) {
     // civetweb's own text names no cause.
     return absl::UnavailableError(absl::StrCat("cannot listen on ", listen,
@@ -48,15 +81,27 @@ absl::StatusOr<std::unique_ptr<OperatorServer>> OperatorServer::Start(const std:
                                                "this machine's; choose another with "
                                                "--operator-listen"));
   }
-  server->exposer_->RegisterCollectable(server->registry_);
-  const auto ports = server->exposer_->GetListeningPorts();
+  const auto add = [server](const char* path, std::function<Page::Content()> read) {
+    server->pages_.push_back(std::make_unique<Page>(std::move(read)));
+    server->server_->addHandler(path, *server->pages_.back());
+  };
+  add("/metrics$", [server] {
+    return Page::Content{200, "text/plain; version=0.0.4; charset=utf-8", server->Metrics()};
+  });
+  add("/healthz$", [] { return Page::Content{200, kPlainText, "alive\n"}; });
+  add("/readyz$", [server] {
+    const absl::Status ready = server->Ready();
+    return ready.ok() ? Page::Content{200, kPlainText, "ready\n"}
+                      : Page::Content{503, kPlainText, absl::StrCat(ready.message(), "\n")};
+  });
+  const auto ports = server->server_->getListeningPorts();
   server->address_ = absl::StrCat(listen.substr(0, colon), ":", ports.empty() ? 0 : ports[0]);
-  return server;
+  return owned;
 }
 
 OperatorServer::~OperatorServer() {
-  if (!exposer_) return;
-  const auto ports = exposer_->GetListeningPorts();
+  if (!server_) return;
+  const auto ports = server_->getListeningPorts();
   // civetweb sees that it should stop every two seconds, and whenever somebody
   // connects; a process should not take that long to end.
   std::atomic<bool> stopped = ports.empty();
@@ -66,15 +111,34 @@ OperatorServer::~OperatorServer() {
       poll(nullptr, 0, 5);
     }
   });
-  exposer_.reset();
+  server_.reset();
   stopped = true;
   knocker.join();
 }
 
 void OperatorServer::Register(std::shared_ptr<prometheus::Collectable> collectable) {
-  exposer_->RegisterCollectable(collectable);
   const std::lock_guard lock(mu_);
   collectables_.push_back(std::move(collectable));
+}
+
+void OperatorServer::SetReadiness(Readiness readiness) {
+  const std::lock_guard lock(mu_);
+  readiness_ = std::move(readiness);
+}
+
+std::string OperatorServer::Metrics() {
+  const std::lock_guard lock(mu_);
+  std::vector<prometheus::MetricFamily> families;
+  for (const auto& collectable : collectables_) {
+    auto collected = collectable->Collect();
+    std::move(collected.begin(), collected.end(), std::back_inserter(families));
+  }
+  return prometheus::TextSerializer().Serialize(families);
+}
+
+absl::Status OperatorServer::Ready() {
+  const std::lock_guard lock(mu_);
+  return readiness_();
 }
 
 }  // namespace torchfleet

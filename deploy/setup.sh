@@ -30,7 +30,7 @@ build_packages=(
   libgrpc++-dev libgrpc-dev libprotobuf-dev libprotoc-dev protobuf-compiler
   protobuf-compiler-grpc libabsl-dev libre2-dev libc-ares-dev libssl-dev
   libnghttp2-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev
-  prometheus-cpp-dev libsimdjson-dev
+  prometheus-cpp-dev libcivetweb-dev libsimdjson-dev
   libcurl4-openssl-dev libpng-dev zlib1g-dev catch2
   python3 python3-venv
 )

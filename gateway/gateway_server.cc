@@ -74,6 +74,7 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
   gateway->metrics_ =
       std::make_shared<GatewayMetrics>(gateway->calls_, gateway->fleet_, *connected);
   gateway->operators_->Register(gateway->metrics_);
+  gateway->operators_->SetReadiness([self = gateway.get()] { return self->Ready(); });
   return gateway;
 }
 
@@ -102,6 +103,13 @@ void GatewayServer::Publish(FleetSnapshot fleet) {
   backends_.Update(Epochs(fleet));
   fleet_.Set(std::move(fleet));
   SetServing();
+}
+
+absl::Status GatewayServer::Ready() {
+  const std::lock_guard lock(serving_mu_);
+  if (draining_) return absl::UnavailableError("the gateway drains");
+  if (!fleet_.Get()->seen) return absl::UnavailableError("the registry has not been heard yet");
+  return absl::OkStatus();
 }
 
 void GatewayServer::SetServing() {

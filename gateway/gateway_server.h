@@ -55,6 +55,8 @@ class GatewayServer {
   // From now on calls see this fleet.
   void Publish(FleetSnapshot fleet);
   void SetServing();
+  // OK, or what is awaited, for the operators' port.
+  absl::Status Ready();
 
   MonotonicClock clock_;
   Snapshot<FleetSnapshot> fleet_;

@@ -46,6 +46,7 @@ absl::Status WorkerServer::Listen(const WorkerPlace& place) {
         if (!executor) return {};
         return {executor->running(), executor->mismatches()};
       }));
+  operators_->SetReadiness([this] { return service_.Ready(); });
   ASSIGN_OR_RETURN(server_, GrpcServer::Start(place.listen, {&service_}));
   return absl::OkStatus();
 }

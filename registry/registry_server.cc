@@ -18,6 +18,7 @@ absl::StatusOr<std::unique_ptr<RegistryServer>> RegistryServer::Start(const Opti
   ASSIGN_OR_RETURN(server->operators_, OperatorServer::Start(options.operator_listen));
   server->operators_->Register(std::make_shared<RegistryMetrics>(server->fleet_));
   ASSIGN_OR_RETURN(server->server_, GrpcServer::Start(options.listen, {&server->service_}));
+  server->operators_->SetReadiness([] { return absl::OkStatus(); });
   server->server_->SetServing(true);
   server->server_->SetServing(v1::RegistryService::service_full_name(), true);
   return server;

@@ -1,11 +1,17 @@
 #include "gateway/edge/edge_service.h"
 
 namespace torchfleet::gateway {
+namespace {
+
+constexpr std::string_view kService = "/inference.GRPCInferenceService/";
+
+}  // namespace
 
 EdgeService::EdgeService(net::Loop& loop, size_t index, const EdgeContext& context,
                          const net::Address& control_server)
     : log_(loop, context.access_log),
       infer_calls_(loop, index, context.infer, log_),
+      stream_calls_(loop, *this, log_),
       control_calls_(loop, control_server),
       web_calls_(loop, *this, context.origins, log_),
       rest_calls_(loop, *this, context.infer.fleet, context.origins, log_) {}
@@ -18,9 +24,11 @@ net::StreamHandler* EdgeService::OnStream(net::Stream& stream) {
 }
 
 net::StreamHandler& EdgeService::Grpc(net::Stream& call, CallRecord* outer) {
-  if (call.headers().ValueOr(":path", "") == "/inference.GRPCInferenceService/ModelInfer" &&
-      call.headers().ValueOr(":method", "") == "POST") {
-    return infer_calls_.Take(call, outer);
+  const std::string_view path = call.headers().ValueOr(":path", "");
+  if (path.starts_with(kService) && call.headers().ValueOr(":method", "") == "POST") {
+    const std::string_view method = path.substr(kService.size());
+    if (method == "ModelInfer") return infer_calls_.Take(call, outer);
+    if (method == "ModelStreamInfer") return stream_calls_.Take(call);
   }
   return control_calls_.Take(call);
 }

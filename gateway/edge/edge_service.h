@@ -10,6 +10,7 @@
 #include "gateway/edge/control_call.h"
 #include "gateway/forward/infer_call.h"
 #include "gateway/protocol/grpc_entry.h"
+#include "gateway/protocol/stream/stream_infer_call.h"
 #include "gateway/protocol/web/cross_origin.h"
 #include "gateway/protocol/web/grpc_web_call.h"
 #include "gateway/protocol/web/rest_call.h"
@@ -43,6 +44,7 @@ class EdgeService final : public net::Service, private GrpcEntry {
 
   AccessLogLines log_;
   InferCallPool infer_calls_;
+  StreamInferCallPool stream_calls_;
   ControlCallPool control_calls_;
   GrpcWebCallPool web_calls_;
   RestCallPool rest_calls_;

@@ -72,6 +72,7 @@ grpc::ServerUnaryReactor* InferenceFront::ServerMetadata(
     inference::ServerMetadataResponse* response) {
   response->set_name("torchfleet");
   response->set_version(kVersion);
+  response->add_extensions("binary_tensor_data");
   response->add_extensions("model_configuration");
   response->add_extensions("statistics");
   return Answer(context, absl::OkStatus());

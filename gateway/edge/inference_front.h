@@ -1,5 +1,6 @@
 #pragma once
-// The Open Inference service but for ModelInfer, which the edge forwards itself.
+// The Open Inference service but for ModelInfer and ModelStreamInfer, which the
+// edge forwards itself.
 //
 // Calls that a worker must answer (ModelMetadata, ModelConfig, ModelStatistics)
 // are routed by the model's name and version, read from the raw request, and
@@ -31,10 +32,9 @@ using InferenceService = inference::GRPCInferenceService;
 using TypedMethods = InferenceService::WithCallbackMethod_ServerLive<
     InferenceService::WithCallbackMethod_ServerReady<
         InferenceService::WithCallbackMethod_ServerMetadata<
-            InferenceService::WithCallbackMethod_ModelStreamInfer<
-                InferenceService::WithCallbackMethod_RepositoryModelLoad<
-                    InferenceService::WithCallbackMethod_RepositoryModelUnload<
-                        InferenceService::Service>>>>>>;
+            InferenceService::WithCallbackMethod_RepositoryModelLoad<
+                InferenceService::WithCallbackMethod_RepositoryModelUnload<
+                    InferenceService::Service>>>>>;
 using FrontMethods = InferenceService::WithRawCallbackMethod_ModelMetadata<
     InferenceService::WithRawCallbackMethod_ModelConfig<
         InferenceService::WithRawCallbackMethod_ModelStatistics<

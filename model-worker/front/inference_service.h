@@ -23,6 +23,11 @@ class InferenceService : public InferenceMethods {
   // Whether health says ready: true once the model is loaded, false when the
   // worker drains. Calls are taken until the context's open calls are closed.
   void SetReady(bool ready) { ready_ = ready; }
+  // OK, or UNAVAILABLE with what is awaited.
+  absl::Status Ready() const {
+    if (ready_) return absl::OkStatus();
+    return absl::UnavailableError(loaded_ ? "the worker drains" : "the model is being loaded");
+  }
   // From here on calls are queued.
   void SetLoaded() { loaded_ = true; }
 

@@ -98,6 +98,8 @@ void Loop::ForgetTurnEnd(TurnEnd* flusher) {
 void Loop::DeleteLater(std::unique_ptr<Mortal> object) { graves_.push_back(std::move(object)); }
 
 int Loop::WaitLimit() const {
+  // What was begun before Run has still to go out.
+  if (!ends_.empty()) return 0;
   if (timers_.empty()) return -1;
   const int64_t left = timers_.front().when - Nanoseconds(clock_.Now());
   // Up to a whole millisecond, so that the timer is due afterwards.

@@ -96,6 +96,7 @@ class TestGateway {
 
   inference::GRPCInferenceService::Stub& stub() { return *stub_; }
   std::shared_ptr<grpc::Channel> channel() { return channel_; }
+  const std::string& address() const { return edge_->address(); }
   const ModelCallsTable& calls() const { return calls_; }
   const Snapshot<FleetSnapshot>& fleet() const { return fleet_; }
 

@@ -175,13 +175,13 @@ TEST_CASE("Forwarding: metadata travels both ways, binary too", "[gateway][forwa
   gateway.SetFleet({{"a", "m", "1", backend.address()}});
   grpc::ClientContext context;
   context.set_deadline(After(absl::Seconds(30)));
-  context.AddMetadata("traceparent", "00-ab-cd-01");
+  context.AddMetadata("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
   context.AddMetadata("x-key-bin", std::string("\0\xFFz", 3));
   ModelInferRequest request;
   request.set_model_name("m");
   ModelInferResponse response;
   REQUIRE(gateway.stub().ModelInfer(&context, request, &response).ok());
-  CHECK(seen == "00-ab-cd-01");
+  CHECK(seen == "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
   CHECK(seen_binary == std::string("\0\xFFz", 3));
   CHECK(context.GetServerInitialMetadata().count("x-first") == 1);
   REQUIRE(context.GetServerTrailingMetadata().count("x-last-bin") == 1);
