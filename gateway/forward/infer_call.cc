@@ -167,7 +167,7 @@ void InferCall::OnSent(net::Stream&, size_t count) {
 
 void InferCall::OnClosed(net::Stream&, net::CloseCode) {
   caller_ = nullptr;
-  Finish(absl::CancelledError("the caller cancelled the call"));
+  if (!finished_) Finish(absl::CancelledError("the caller cancelled the call"));
   RecycleWhenClosed();
 }
 
