@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "net/socket/socket_stream.h"
+#include "net/tls/tls_stream.h"
 
 namespace torchfleet::net {
 namespace {
@@ -122,7 +123,7 @@ void GrpcClientCall::End(CloseCode code) {
 }
 
 Channel::Channel(Loop& loop, Address address, Options options)
-    : loop_(loop), address_(std::move(address)), options_(options), tell_unsent_(loop, [this] {
+    : loop_(loop), address_(std::move(address)), options_(std::move(options)), tell_unsent_(loop, [this] {
         for (GrpcClientCall* call : std::exchange(unsent_, {})) call->End(CloseCode::kNeverSent);
       }) {}
 
@@ -146,7 +147,7 @@ GrpcClientCall& Channel::Call(std::string_view method, const Headers* metadata,
 
   headers_.Clear();
   headers_.Add(":method", "POST");
-  headers_.Add(":scheme", "http");
+  headers_.Add(":scheme", options_.tls ? "https" : "http");
   headers_.Add(":path", method);
   headers_.Add(":authority", address_.family() == AF_UNIX ? "localhost" : address_.text);
   headers_.Add("te", "trailers");
@@ -181,9 +182,17 @@ Http2Connection* Channel::Choose() {
   auto stream = SocketStream::Connect(address_);
   if (!stream.ok()) return best;
   connections_.push_back(std::make_unique<Http2Connection>(
-      Http2Connection::Role::kClient, loop_, *std::move(stream), options_.http2,
+      Http2Connection::Role::kClient, loop_,
+      options_.tls ? Encrypted(*std::move(stream)) : *std::move(stream), options_.http2,
       static_cast<Http2Connection::Owner&>(*this)));
   return connections_.back().get();
+}
+
+std::unique_ptr<ByteStream> Channel::Encrypted(std::unique_ptr<ByteStream> socket) const {
+  std::string host = options_.server_name;
+  if (host.empty()) host = address_.text.substr(0, address_.text.rfind(':'));
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);  // IPv6
+  return TlsStream::ForClient(*options_.tls, std::move(socket), host);
 }
 
 void Channel::OnConnectionClosed(Http2Connection& connection) {

@@ -24,6 +24,7 @@
 #include "net/http2/connection.h"
 #include "net/loop/loop.h"
 #include "net/socket/address.h"
+#include "net/tls/tls_context.h"
 
 namespace torchfleet::net {
 
@@ -120,6 +121,10 @@ class Channel final : private Http2Connection::Owner {
     int connections = 1;
     size_t message_bytes = 64 << 20;
     Http2Options http2;
+    // TLS; null without.
+    std::shared_ptr<const TlsContext> tls = nullptr;
+    // Whom the server's certificate is for; empty for the address's host.
+    std::string server_name = "";
   };
 
   Channel(Loop& loop, Address address, Options options);
@@ -136,6 +141,7 @@ class Channel final : private Http2Connection::Owner {
   StreamHandler* OnStream(Stream&) override { return nullptr; }
   void OnConnectionClosed(Http2Connection& connection) override;
   Http2Connection* Choose();
+  std::unique_ptr<ByteStream> Encrypted(std::unique_ptr<ByteStream> socket) const;
 
   Loop& loop_;
   const Address address_;

@@ -21,12 +21,18 @@ struct Print : net::GrpcClientHandler {
 };
 
 int main(int argc, char** argv) {
-  if (argc != 3) return std::fprintf(stderr, "usage: echo_client HOST:PORT TEXT\n"), 2;
+  if (argc < 3) return std::fprintf(stderr, "usage: echo_client HOST:PORT TEXT [CA-FILE]\n"), 2;
   const auto loop = net::Loop::Create();
   const auto address = net::ParseAddress(argv[1]);
   if (!loop.ok() || !address.ok()) return std::fprintf(stderr, "no such address\n"), 2;
+  net::Channel::Options options;
+  if (argc > 3) {
+    const auto tls = net::TlsContext::ForClient(argv[3]);
+    if (!tls.ok()) return std::fprintf(stderr, "%s\n", tls.status().ToString().c_str()), 2;
+    options.tls = *tls;
+  }
   Print print(**loop);
-  net::Channel channel(**loop, *address, {});
+  net::Channel channel(**loop, *address, options);
   auto& call = channel.Call("/echo.Echo/Say", nullptr, absl::Seconds(10), print);
   call.Send(argv[2]);
   call.HalfClose();

@@ -147,13 +147,16 @@ void Http2Connection::Close() {
 void Http2Connection::OnEvents(uint32_t events) {
   if (state_ == State::kClosed) return;
   if (events & EPOLLOUT) Flush();
-  if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) ReadSocket();
+  if (!(events & (EPOLLIN | EPOLLHUP | EPOLLERR))) return;
+  do {
+    ReadSocket();
+  } while (state_ != State::kClosed && bytes_->has_more());
 }
 
 void Http2Connection::ReadSocket() {
   const BlockPool::Room room = loop_.blocks().ReadRoom();
   const ssize_t count = bytes_->Read(room.at, room.size);
-  if (count == ByteStream::kWait) return;
+  if (count == ByteStream::kWait) return Flush();  // a handshake may be done
   if (count <= 0) return Close();
   loop_.blocks().Filled(static_cast<size_t>(count));
   heard_ = loop_.now();
@@ -189,7 +192,7 @@ void Http2Connection::OnTurnEnd() {
 
 // Nothing is left to do on it.
 bool Http2Connection::Finished() const {
-  if (!outgoing_.empty()) return false;
+  if (!outgoing_.empty() || bytes_->WantsToWrite(false)) return false;
   if (!nghttp2_session_want_read(session_) && !nghttp2_session_want_write(session_)) return true;
   return state_ == State::kDraining && open_.empty() && (role_ == Role::kClient || goodbye_);
 }
@@ -202,7 +205,7 @@ uint32_t Http2Connection::Events() const {
 bool Http2Connection::WriteSocket() {
   while (true) {
     if (!FillOutgoing()) return false;
-    if (outgoing_.empty()) break;
+    if (outgoing_.empty() && !bytes_->WantsToWrite(false)) break;
     iovec parts[kMostParts];
     const int count = outgoing_.Describe(parts, kMostParts);
     const ssize_t written = bytes_->Write(parts, count);
@@ -214,7 +217,7 @@ bool Http2Connection::WriteSocket() {
     outgoing_.Drop(static_cast<size_t>(written));
     if (static_cast<size_t>(written) < described) break;
   }
-  const bool wait = !outgoing_.empty();
+  const bool wait = bytes_->WantsToWrite(!outgoing_.empty());
   if (wait != waits_to_write_) {
     waits_to_write_ = wait;
     loop_.ChangeEvents(bytes_->fd(), Events(), this);

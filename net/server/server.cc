@@ -9,14 +9,15 @@
 #include "net/http2/connection.h"
 #include "net/socket/listener.h"
 #include "net/socket/socket_stream.h"
+#include "net/tls/tls_stream.h"
 
 namespace torchfleet::net {
 
 // One thread's part.
 class Server::Shard final : private Http2Connection::Owner {
  public:
-  Shard(std::unique_ptr<Loop> loop, const ServerOptions& options)
-      : options_(options), loop_(std::move(loop)) {}
+  Shard(std::unique_ptr<Loop> loop, const ServerOptions& options, CertificateWatch* certificates)
+      : options_(options), certificates_(certificates), loop_(std::move(loop)) {}
 
   absl::Status Listen(const Address& address) {
     ASSIGN_OR_RETURN(listener_, Listener::Open(*loop_, address, [this](int fd) { OnAccept(fd); }));
@@ -53,9 +54,14 @@ class Server::Shard final : private Http2Connection::Owner {
   }
 
  private:
+  std::unique_ptr<ByteStream> Bytes(int fd) {
+    auto socket = std::make_unique<SocketStream>(fd);
+    if (!certificates_) return socket;
+    return TlsStream::ForServer(*certificates_->Current(loop_->now()), std::move(socket));
+  }
   void OnAccept(int fd) {
     auto connection = std::make_unique<Http2Connection>(
-        Http2Connection::Role::kServer, *loop_, std::make_unique<SocketStream>(fd), options_.http2,
+        Http2Connection::Role::kServer, *loop_, Bytes(fd), options_.http2,
         static_cast<Http2Connection::Owner&>(*this));
     Http2Connection* const key = connection.get();
     connections_.emplace(key, std::move(connection));
@@ -75,6 +81,7 @@ class Server::Shard final : private Http2Connection::Owner {
   }
 
   const ServerOptions& options_;
+  CertificateWatch* const certificates_;  // null without TLS
   const std::unique_ptr<Loop> loop_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Service> service_;
@@ -91,10 +98,14 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   ASSIGN_OR_RETURN(Address address, ParseAddress(options.listen));
   RETURN_IF_ERROR(Listener::CheckFree(address));
   auto server = std::unique_ptr<Server>(new Server(std::move(options)));
+  if (const auto& tls = server->options_.tls) {
+    ASSIGN_OR_RETURN(server->certificates_, CertificateWatch::Open(*tls));
+  }
   const int threads = address.family() == AF_UNIX ? 1 : server->options_.threads;
   for (int i = 0; i < threads; ++i) {
     ASSIGN_OR_RETURN(std::unique_ptr<Loop> loop, Loop::Create());
-    auto shard = std::make_unique<Shard>(std::move(loop), server->options_);
+    auto shard = std::make_unique<Shard>(std::move(loop), server->options_,
+                                         server->certificates_.get());
     RETURN_IF_ERROR(shard->Listen(address));
     address = shard->address();  // the port that 0 became is for all
     server->shards_.push_back(std::move(shard));

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "net/http2/options.h"
 #include "net/loop/loop.h"
 #include "net/server/service.h"
+#include "net/tls/certificate_watch.h"
 
 namespace torchfleet::net {
 
@@ -24,11 +26,13 @@ struct ServerOptions {
   std::string listen = "127.0.0.1:0";
   int threads = 1;
   Http2Options http2;
+  // TLS, with these files; they may change while it serves.
+  std::optional<TlsFiles> tls = {};
 };
 
 class Server {
  public:
-  // Errors of the address: INVALID_ARGUMENT, UNAVAILABLE.
+  // Errors of the address and of TLS files: INVALID_ARGUMENT, UNAVAILABLE.
   static absl::StatusOr<std::unique_ptr<Server>> Start(ServerOptions options,
                                                        const ServiceFactory& factory);
   ~Server();
@@ -47,6 +51,7 @@ class Server {
   explicit Server(ServerOptions options);
 
   const ServerOptions options_;
+  std::unique_ptr<CertificateWatch> certificates_;  // with TLS
   std::string address_;
   std::vector<std::unique_ptr<Shard>> shards_;
 };

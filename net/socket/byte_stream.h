@@ -22,7 +22,14 @@ class ByteStream {
 
   virtual int fd() const = 0;
   virtual ssize_t Read(char* room, size_t size) = 0;
+  // May be called without parts, for what WantsToWrite says.
   virtual ssize_t Write(const iovec* parts, int count) = 0;
+
+  // Bytes are here that the last Read had no room for: the socket will not say
+  // so, and Read is to be called again.
+  virtual bool has_more() const { return false; }
+  // Writable is worth waiting for. `more`: somebody has bytes for Write.
+  virtual bool WantsToWrite(bool more) const { return more; }
 };
 
 }  // namespace torchfleet::net

@@ -67,10 +67,14 @@ std::string EchoBody(std::string_view message) {
 }
 
 std::unique_ptr<Server> EchoServer(Http2Options options) {
-  static EchoHandler echo;
   ServerOptions server_options;
   server_options.http2 = options;
-  auto server = Server::Start(server_options, [](Loop& loop) {
+  return EchoServer(std::move(server_options));
+}
+
+std::unique_ptr<Server> EchoServer(ServerOptions options) {
+  static EchoHandler echo;
+  auto server = Server::Start(std::move(options), [](Loop& loop) {
     auto service = std::make_unique<GrpcService>(loop);
     service->Add("/echo.Echo/Say", [](GrpcServerCall&) { return &echo; });
     return service;

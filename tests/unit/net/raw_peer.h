@@ -50,6 +50,7 @@ std::string EchoHeaders();
 std::string EchoBody(std::string_view message);
 
 // A server that echoes messages of /echo.Echo/Say.
+std::unique_ptr<Server> EchoServer(ServerOptions options);
 std::unique_ptr<Server> EchoServer(Http2Options options = {});
 
 class RawPeer {
