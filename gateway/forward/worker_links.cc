@@ -36,7 +36,7 @@ net::Http2Connection* WorkerLinks::Find(const net::Address& address) {
   return current_[address.text] = all_.back().get();
 }
 
-void WorkerLinks::OnConnectionClosed(net::Http2Connection& connection) {
+void WorkerLinks::OnConnectionClosed(net::Connection& connection) {
   std::erase_if(current_, [&](const auto& entry) { return entry.second == &connection; });
   const auto found = std::find_if(all_.begin(), all_.end(),
                                   [&](const auto& owned) { return owned.get() == &connection; });

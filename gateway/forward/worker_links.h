@@ -27,7 +27,7 @@ class WorkerLinks : private net::Http2Connection::Owner {
 
  private:
   net::StreamHandler* OnStream(net::Stream&) override { return nullptr; }
-  void OnConnectionClosed(net::Http2Connection& connection) override;
+  void OnConnectionClosed(net::Connection& connection) override;
 
   net::Loop& loop_;
   const net::Http2Options options_;

@@ -195,8 +195,8 @@ std::unique_ptr<ByteStream> Channel::Encrypted(std::unique_ptr<ByteStream> socke
   return TlsStream::ForClient(*options_.tls, std::move(socket), host);
 }
 
-void Channel::OnConnectionClosed(Http2Connection& connection) {
-  if (connection.heard()) {
+void Channel::OnConnectionClosed(Connection& connection) {
+  if (static_cast<const Http2Connection&>(connection).heard()) {
     pause_ = absl::ZeroDuration();
   } else {
     pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);

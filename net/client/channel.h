@@ -139,7 +139,7 @@ class Channel final : private Http2Connection::Owner {
   friend class GrpcClientCall;
 
   StreamHandler* OnStream(Stream&) override { return nullptr; }
-  void OnConnectionClosed(Http2Connection& connection) override;
+  void OnConnectionClosed(Connection& connection) override;
   Http2Connection* Choose();
   std::unique_ptr<ByteStream> Encrypted(std::unique_ptr<ByteStream> socket) const;
 

@@ -36,12 +36,13 @@ bool IsItsOwn(std::string_view name) {
 }  // namespace
 
 Http2Connection::Http2Connection(Role role, Loop& loop, std::unique_ptr<ByteStream> bytes,
-                                 const Http2Options& options, Owner& owner)
+                                 const Http2Options& options, Owner& owner, Slice begun)
     : role_(role),
       loop_(loop),
       bytes_(std::move(bytes)),
       options_(options),
       owner_(owner),
+      begun_(std::move(begun)),
       resets_(options.limits.resets),
       pings_(options.limits.pings),
       heard_(loop.now()),
@@ -182,6 +183,12 @@ void Http2Connection::Punish() {
 }
 
 void Http2Connection::OnTurnEnd() {
+  if (!begun_.empty() && state_ != State::kClosed) {
+    const Slice begun = std::exchange(begun_, Slice());
+    heard_anything_ = true;
+    Receive(begun.block(), begun.bytes());
+    while (state_ != State::kClosed && bytes_->has_more()) ReadSocket();
+  }
   if (state_ != State::kClosed) {
     EndStreams();
     if (!WriteSocket()) Close();

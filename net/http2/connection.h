@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "net/buffer/slice_queue.h"
+#include "net/http/connection.h"
 #include "net/http/stream.h"
 #include "net/http2/options.h"
 #include "net/http2/token_bucket.h"
@@ -27,25 +28,13 @@ namespace torchfleet::net {
 
 class Http2Stream;
 
-class Http2Connection final : public Mortal, private Watcher, private TurnEnd {
+class Http2Connection final : public Connection, private Watcher, private TurnEnd {
  public:
-  // Whom a connection belongs to.
-  class Owner {
-   public:
-    // A stream the peer opened: who handles it. Servers only.
-    virtual StreamHandler* OnStream(Stream& stream) = 0;
-    // It is over, and all its streams are closed.
-    virtual void OnConnectionClosed(Http2Connection& connection) = 0;
-
-   protected:
-    ~Owner() = default;
-  };
-
   enum class Role { kServer, kClient };
 
-  // `options` outlive it.
+  // `options` outlive it. `begun`: what a peer has said already.
   Http2Connection(Role role, Loop& loop, std::unique_ptr<ByteStream> bytes,
-                  const Http2Options& options, Owner& owner);
+                  const Http2Options& options, Owner& owner, Slice begun = {});
   ~Http2Connection() override;
 
   // A client's request: `:method`, `:scheme`, `:path`, `:authority` first. With
@@ -57,10 +46,8 @@ class Http2Connection final : public Mortal, private Watcher, private TurnEnd {
   // The peer has said anything.
   bool heard() const { return heard_anything_; }
 
-  // No new streams; closed when the last one is.
-  void Drain();
-  // At once; streams are told kConnectionLost.
-  void Close();
+  void Drain() override;
+  void Close() override;
 
  private:
   friend class Http2Stream;
@@ -127,6 +114,7 @@ class Http2Connection final : public Mortal, private Watcher, private TurnEnd {
   // A server's last word on which streams it will serve is said.
   bool goodbye_ = false;
 
+  Slice begun_;
   SliceQueue outgoing_;
   Block* receiving_block_ = nullptr;
   Http2Stream* receiving_headers_ = nullptr;  // whose header block is being read

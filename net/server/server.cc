@@ -6,7 +6,9 @@
 #include <unordered_map>
 
 #include "base/status.h"
+#include "net/http1/http1_connection.h"
 #include "net/http2/connection.h"
+#include "net/server/greeting.h"
 #include "net/socket/listener.h"
 #include "net/socket/socket_stream.h"
 #include "net/tls/tls_stream.h"
@@ -14,7 +16,7 @@
 namespace torchfleet::net {
 
 // One thread's part.
-class Server::Shard final : private Http2Connection::Owner {
+class Server::Shard final : private Greeting::Owner {
  public:
   Shard(std::unique_ptr<Loop> loop, const ServerOptions& options, CertificateWatch* certificates)
       : options_(options), certificates_(certificates), loop_(std::move(loop)) {}
@@ -60,17 +62,35 @@ class Server::Shard final : private Http2Connection::Owner {
     return TlsStream::ForServer(*certificates_->Current(loop_->now()), std::move(socket));
   }
   void OnAccept(int fd) {
-    auto connection = std::make_unique<Http2Connection>(
-        Http2Connection::Role::kServer, *loop_, Bytes(fd), options_.http2,
-        static_cast<Http2Connection::Owner&>(*this));
-    Http2Connection* const key = connection.get();
+    Add(std::make_unique<Greeting>(*loop_, Bytes(fd), options_.http2.times.headers,
+                                   static_cast<Greeting::Owner&>(*this)));
+  }
+  void OnGreeted(Greeting& greeting, std::unique_ptr<ByteStream> bytes, bool http2,
+                 Slice begun) override {
+    auto& self = static_cast<Connection::Owner&>(*this);
+    if (http2) {
+      Add(std::make_unique<Http2Connection>(Http2Connection::Role::kServer, *loop_,
+                                            std::move(bytes), options_.http2, self,
+                                            std::move(begun)));
+    } else {
+      Add(std::make_unique<Http1Connection>(*loop_, std::move(bytes), options_.http2, self,
+                                            std::move(begun)));
+    }
+    Remove(greeting);
+  }
+  void Add(std::unique_ptr<Connection> connection) {
+    Connection* const key = connection.get();
+    if (draining_) connection->Drain();
     connections_.emplace(key, std::move(connection));
   }
-  StreamHandler* OnStream(Stream& stream) override { return service_->OnStream(stream); }
-  void OnConnectionClosed(Http2Connection& connection) override {
+  void Remove(Connection& connection) {
     const auto found = connections_.find(&connection);
     loop_->DeleteLater(std::move(found->second));
     connections_.erase(found);
+  }
+  StreamHandler* OnStream(Stream& stream) override { return service_->OnStream(stream); }
+  void OnConnectionClosed(Connection& connection) override {
+    Remove(connection);
     TellWhenEmpty();
   }
   void TellWhenEmpty() {
@@ -85,7 +105,7 @@ class Server::Shard final : private Http2Connection::Owner {
   const std::unique_ptr<Loop> loop_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Service> service_;
-  std::unordered_map<Http2Connection*, std::unique_ptr<Http2Connection>> connections_;
+  std::unordered_map<Connection*, std::unique_ptr<Connection>> connections_;
   bool draining_ = false;
   std::mutex mu_;
   std::condition_variable changed_;

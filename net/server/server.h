@@ -1,5 +1,5 @@
 #pragma once
-// Serves HTTP/2 on one address with several threads that share nothing: each
+// Serves HTTP/2 and HTTP/1.1 on one address with several threads that share nothing: each
 // has its loop, its listener and its connections.
 //
 // Lifecycle: Start; Drain or Stop; destroyed after either. Thread-safe.
@@ -25,6 +25,7 @@ struct ServerOptions {
   // whatever `threads` says.
   std::string listen = "127.0.0.1:0";
   int threads = 1;
+  // HTTP/1.1 keeps to the same limits and times.
   Http2Options http2;
   // TLS, with these files; they may change while it serves.
   std::optional<TlsFiles> tls = {};

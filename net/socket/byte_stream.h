@@ -30,6 +30,8 @@ class ByteStream {
   virtual bool has_more() const { return false; }
   // Writable is worth waiting for. `more`: somebody has bytes for Write.
   virtual bool WantsToWrite(bool more) const { return more; }
+  // Nothing more will be written; the peer learns it if it can.
+  virtual void EndWriting() {}
 };
 
 }  // namespace torchfleet::net

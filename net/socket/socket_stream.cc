@@ -38,6 +38,8 @@ absl::StatusOr<std::unique_ptr<SocketStream>> SocketStream::Connect(const Addres
 
 ssize_t SocketStream::Read(char* room, size_t size) { return Result(recv(fd_, room, size, 0)); }
 
+void SocketStream::EndWriting() { shutdown(fd_, SHUT_WR); }
+
 ssize_t SocketStream::Write(const iovec* parts, int count) {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(parts);

@@ -23,6 +23,7 @@ class SocketStream final : public ByteStream {
   int fd() const override { return fd_; }
   ssize_t Read(char* room, size_t size) override;
   ssize_t Write(const iovec* parts, int count) override;
+  void EndWriting() override;
 
  private:
   const int fd_;

@@ -58,7 +58,7 @@ class Peered : private Http2Connection::Owner {
   static constexpr int kCalls = 3;
 
   StreamHandler* OnStream(Stream& stream) override { return service_.OnStream(stream); }
-  void OnConnectionClosed(Http2Connection&) override { loop_->Stop(); }
+  void OnConnectionClosed(Connection&) override { loop_->Stop(); }
 
   const std::unique_ptr<Loop> loop_ = *Loop::Create();
   const Http2Options options_;

@@ -57,7 +57,7 @@ class OneLoopServer : private Http2Connection::Owner {
 
  private:
   StreamHandler* OnStream(Stream& stream) override { return service_.OnStream(stream); }
-  void OnConnectionClosed(Http2Connection&) override {}
+  void OnConnectionClosed(Connection&) override {}
 
   Loop& loop_;
   Service& service_;

@@ -37,7 +37,7 @@ class HttpClient final : private net::Http2Connection::Owner, private net::Strea
 
  private:
   net::StreamHandler* OnStream(net::Stream&) override { return nullptr; }
-  void OnConnectionClosed(net::Http2Connection&) override { loop_->Stop(); }
+  void OnConnectionClosed(net::Connection&) override { loop_->Stop(); }
   void OnHeaders(net::Stream& stream, bool end) override;
   void OnBody(net::Stream& stream, const net::Slice& bytes) override;
   void OnEnd(net::Stream& stream) override;

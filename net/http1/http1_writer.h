@@ -1,0 +1,36 @@
+#pragma once
+// Heads and chunks of HTTP/1.1 as bytes. Pure.
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "absl/time/time.h"
+#include "net/http/headers.h"
+
+namespace torchfleet::net {
+
+// How the end of a body is told.
+enum class BodyEnd { kNoBody, kLength, kChunks, kClose };
+
+struct AnswerHead {
+  BodyEnd end = BodyEnd::kLength;
+  // The connection stays for another request; what an HTTP/1.0 peer must be told.
+  bool keep_alive = true;
+  bool old_peer = false;
+  absl::Time date;
+};
+
+// Appends the head of an answer: `:status` first among `headers`. Fields that
+// are the connection's, and values that would end their line, are left out.
+void AppendAnswerHead(const Headers& headers, const AnswerHead& how, std::string& bytes);
+// Of a request: `:method`, `:path` and `:authority` are among `headers`.
+void AppendRequestHead(const Headers& headers, BodyEnd end, std::string& bytes);
+void AppendFields(const Headers& headers, std::string& bytes);
+// The line before a chunk.
+void AppendChunkHead(size_t size, std::string& bytes);
+
+// "Not Found" for 404; empty for a code without a phrase.
+std::string_view ReasonOf(int status);
+
+}  // namespace torchfleet::net
