@@ -6,6 +6,7 @@
 #include "base/status.h"
 #include "base/version.h"
 #include "gateway/edge/raw_message.h"
+#include "gateway/edge/statistics_call.h"
 
 namespace torchfleet::gateway {
 namespace {
@@ -93,7 +94,22 @@ grpc::ServerUnaryReactor* InferenceFront::ModelConfig(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* InferenceFront::ModelStatistics(grpc::CallbackServerContext* context,
                                                           const grpc::ByteBuffer* request,
                                                           grpc::ByteBuffer* response) {
-  return Forward({context, request, response}, "/inference.GRPCInferenceService/ModelStatistics");
+  const auto fleet = fleet_.Get();
+  if (fleet->is_fixed()) {
+    return Forward({context, request, response}, "/inference.GRPCInferenceService/ModelStatistics");
+  }
+  inference::ModelStatisticsRequest asked;
+  if (const absl::Status parsed = ParseMessage(*request, asked); !parsed.ok()) {
+    return Answer(context, parsed);
+  }
+  if (!asked.name().empty()) {
+    const auto route = RoutePolicy::Choose(*fleet, asked.name(), asked.version());
+    if (!route.ok()) return Answer(context, route.status());
+  }
+  auto* call = new StatisticsCall(WorkersOf(*fleet, asked.name(), asked.version()), backends_,
+                                  response);
+  call->Start();
+  return call;
 }
 
 grpc::ServerUnaryReactor* InferenceFront::ModelReady(grpc::CallbackServerContext* context,
