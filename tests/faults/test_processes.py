@@ -26,20 +26,22 @@ def test_row_02_known_model_but_none_ready(fleet):
 
 
 def test_row_22_queue_full(fleet):
-    fleet.add_model("echo", fake="delay", delay_ms=300)
+    fleet.add_model("echo", fake="delay", delay_ms=2000)
     registry = fleet.start_registry()
-    fleet.start_worker("echo", registry, "--queue-size", "1")
+    worker = fleet.start_worker("echo", registry, "--queue-size", "1")
     gateway = fleet.start_gateway(registry)
     lib.wait_model_ready(gateway, "echo")
     client = stub(gateway)
+    first = client.ModelInfer.future(echo_request(mark="first"), timeout=20 * lib.SLOW)
+    lib.eventually(lambda: "torchfleet_worker_running{model=\"echo\",version=\"1\"} 1"
+                   in metrics(worker))
     calls = [client.ModelInfer.future(echo_request(mark=str(i)), timeout=20 * lib.SLOW)
              for i in range(8)]
-    codes = [call.code() for call in calls]
-    assert codes.count(grpc.StatusCode.OK) >= 2
     refused = [call for call in calls if call.code() == grpc.StatusCode.UNAVAILABLE]
-    assert len(refused) == 8 - codes.count(grpc.StatusCode.OK) and refused
+    assert len(refused) == 7
     details = dict(refused[0].trailing_metadata())["grpc-status-details-bin"]
     assert b"google.rpc.RetryInfo" in details
+    assert first.result().id == "first"
 
 
 def test_row_23_deadline_in_the_queue_is_never_executed(fleet):
