@@ -44,6 +44,11 @@ GatewayServer::GatewayServer(size_t loops)
 absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const GatewayOptions& options) {
   RETURN_IF_ERROR(options.worker.empty() ? CheckAddress("registry", options.registry)
                                          : CheckAddress("worker", options.worker));
+  if (options.tls.certificate.empty() != options.tls.key.empty() ||
+      (!options.tls.client_ca.empty() && options.tls.certificate.empty())) {
+    return absl::InvalidArgumentError(
+        "--tls-certificate and --tls-key go together, and --tls-client-ca with them");
+  }
   if (options.threads < 0) {
     return absl::InvalidArgumentError(fmt::format(
         "--threads is {}; expected a number from 1, or 0 for one a core", options.threads));
@@ -57,6 +62,9 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
                    Edge::Start({.listen = options.listen,
                                 .threads = threads,
                                 .allowed_origins = options.allowed_origins,
+                                .tls = options.tls.certificate.empty()
+                                           ? std::nullopt
+                                           : std::optional(options.tls),
                                 .access_log = options.access_log},
                                {&gateway->front_},
                                {gateway->fleet_, gateway->backends_, gateway->calls_}));

@@ -35,6 +35,8 @@ struct GatewayOptions {
   int threads = 0;
   std::vector<std::string> allowed_origins = {};
   AccessLog::Options access_log = {};
+  // No certificate: calls come in clear text.
+  net::TlsFiles tls = {};
 };
 
 class GatewayServer {

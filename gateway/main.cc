@@ -28,6 +28,12 @@ int Run(int argc, char** argv) {
           "host:port of one worker that answers every call, in place of a registry");
   AddFlag(app, "--threads", options.threads,
           "How many event loops share the calls; 0 for one a core");
+  AddFlag(app, "--tls-certificate", options.tls.certificate,
+          "PEM file with the certificate and its chain: calls come in by TLS; read again when it "
+          "changes");
+  AddFlag(app, "--tls-key", options.tls.key, "PEM file with the certificate's key");
+  AddFlag(app, "--tls-client-ca", options.tls.client_ca,
+          "PEM file with the authorities of client certificates, which are required then");
   AddFlag(app, "--allow-origin", options.allowed_origins,
           "Web pages that may call from a browser, as https://example.org, or * for all; those of "
           "this machine may");

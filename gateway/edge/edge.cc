@@ -21,6 +21,7 @@ absl::StatusOr<std::unique_ptr<Edge>> Edge::Start(const Options& options,
   net::ServerOptions server_options;
   server_options.listen = options.listen;
   server_options.threads = options.threads;
+  server_options.tls = options.tls;
   const EdgeContext shared{
       .infer = context, .origins = edge->origins_, .access_log = edge->access_log_.get()};
   auto loops = std::make_shared<std::atomic<size_t>>(0);

@@ -6,6 +6,7 @@
 // Lifecycle: Start; Drain; destroyed. Thread-safe.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ class Edge {
     int threads = 2;
     // Pages that may call from a browser, beside those of this machine.
     std::vector<std::string> allowed_origins = {};
+    std::optional<net::TlsFiles> tls = {};
     // No file: no access log.
     AccessLog::Options access_log = {};
   };

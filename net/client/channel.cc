@@ -123,7 +123,10 @@ void GrpcClientCall::End(CloseCode code) {
 }
 
 Channel::Channel(Loop& loop, Address address, Options options)
-    : loop_(loop), address_(std::move(address)), options_(std::move(options)), tell_unsent_(loop, [this] {
+    : loop_(loop),
+      address_(std::move(address)),
+      options_(std::move(options)),
+      tell_unsent_(loop, [this] {
         for (GrpcClientCall* call : std::exchange(unsent_, {})) call->End(CloseCode::kNeverSent);
       }) {}
 

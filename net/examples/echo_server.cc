@@ -18,7 +18,8 @@ struct Echo : net::GrpcServerHandler {
 int main(int argc, char** argv) {
   ShutdownSignal shutdown;
   Echo echo;
-  net::ServerOptions options{.listen = argc > 1 ? argv[1] : "127.0.0.1:0", .threads = 2, .http2 = {}};
+  net::ServerOptions options{
+      .listen = argc > 1 ? argv[1] : "127.0.0.1:0", .threads = 2, .http2 = {}};
   if (argc > 3) options.tls = {argv[2], argv[3], argc > 4 ? argv[4] : ""};
   const auto server = net::Server::Start(options, [&echo](net::Loop& loop) {
     auto service = std::make_unique<net::GrpcService>(loop);

@@ -124,8 +124,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(ServerOptions options,
   const int threads = address.family() == AF_UNIX ? 1 : server->options_.threads;
   for (int i = 0; i < threads; ++i) {
     ASSIGN_OR_RETURN(std::unique_ptr<Loop> loop, Loop::Create());
-    auto shard = std::make_unique<Shard>(std::move(loop), server->options_,
-                                         server->certificates_.get());
+    auto shard =
+        std::make_unique<Shard>(std::move(loop), server->options_, server->certificates_.get());
     RETURN_IF_ERROR(shard->Listen(address));
     address = shard->address();  // the port that 0 became is for all
     server->shards_.push_back(std::move(shard));

@@ -38,9 +38,8 @@ absl::Status CheckReadable(const char* what, const std::string& file) {
 }
 
 absl::Status Useless(const char* what, const std::string& file) {
-  return absl::InvalidArgumentError(
-      fmt::format("the {} file '{}' holds none that can be used: {}; expected PEM", what, file,
-                  Reason()));
+  return absl::InvalidArgumentError(fmt::format(
+      "the {} file '{}' holds none that can be used: {}; expected PEM", what, file, Reason()));
 }
 
 // A client that offers none may still speak HTTP; one that offers others cannot.

@@ -230,9 +230,8 @@ void TlsStream::Failed(int result) {
   }
   if (ERR_peek_error() != 0) {
     const long verified = SSL_get_verify_result(ssl_);
-    const char* const reason = verified != X509_V_OK
-                                   ? X509_verify_cert_error_string(verified)
-                                   : ERR_reason_error_string(ERR_peek_error());
+    const char* const reason = verified != X509_V_OK ? X509_verify_cert_error_string(verified)
+                                                     : ERR_reason_error_string(ERR_peek_error());
     const std::string_view text = reason ? reason : "unknown error";
     // Strangers fail as they like; a server that we chose should not.
     SSL_is_server(ssl_) ? LogDebug("TLS with a client failed", {{"reason", text}})
