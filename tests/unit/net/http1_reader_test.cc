@@ -107,7 +107,7 @@ TEST_CASE("Http1Reader: what two could read in two ways is refused", "[net][http
       {"GET / HTTP/1.1\r\nHost: h\r\n: b\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: h\r\nno colon\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: h\r\nA: b\rc\r\n\r\n", 400},
-      {std::string("GET / HTTP/1.1\r\nHost: h\r\nA: b\0c\r\n\r\n", 40), 400},
+      {std::string("GET / HTTP/1.1\r\nHost: h\r\nA: b") + '\0' + "c\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400},
       {"GET  / HTTP/1.1\r\nHost: h\r\n\r\n", 400},
