@@ -50,10 +50,10 @@ class OperatorServer::Page final : public CivetHandler {
 
   bool handleGet(CivetServer*, mg_connection* connection) override {
     const Content content = read_();
-    const std::string head = absl::StrCat(
-        "HTTP/1.1 ", content.code, content.code == 200 ? " OK" : " Service Unavailable",
-        "\r\nContent-Type: ", content.type, "\r\nContent-Length: ", content.text.size(),
-        "\r\n\r\n");
+    const std::string head = absl::StrCat("HTTP/1.1 ", content.code,
+                                          content.code == 200 ? " OK" : " Service Unavailable",
+                                          "\r\nContent-Type: ", content.type,
+                                          "\r\nContent-Length: ", content.text.size(), "\r\n\r\n");
     mg_write(connection, head.data(), head.size());
     mg_write(connection, content.text.data(), content.text.size());
     return true;

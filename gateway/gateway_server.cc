@@ -55,19 +55,17 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
   }
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   const int threads = options.threads == 0 ? cores : options.threads;
-  auto gateway =
-      std::unique_ptr<GatewayServer>(new GatewayServer(static_cast<size_t>(threads)));
+  auto gateway = std::unique_ptr<GatewayServer>(new GatewayServer(static_cast<size_t>(threads)));
   ASSIGN_OR_RETURN(gateway->operators_, OperatorServer::Start(options.operator_listen));
-  ASSIGN_OR_RETURN(gateway->edge_,
-                   Edge::Start({.listen = options.listen,
-                                .threads = threads,
-                                .allowed_origins = options.allowed_origins,
-                                .tls = options.tls.certificate.empty()
-                                           ? std::nullopt
-                                           : std::optional(options.tls),
-                                .access_log = options.access_log},
-                               {&gateway->front_},
-                               {gateway->fleet_, gateway->backends_, gateway->calls_}));
+  ASSIGN_OR_RETURN(
+      gateway->edge_,
+      Edge::Start(
+          {.listen = options.listen,
+           .threads = threads,
+           .allowed_origins = options.allowed_origins,
+           .tls = options.tls.certificate.empty() ? std::nullopt : std::optional(options.tls),
+           .access_log = options.access_log},
+          {&gateway->front_}, {gateway->fleet_, gateway->backends_, gateway->calls_}));
   const std::atomic<bool>* connected = &gateway->registry_connected_;
   if (options.worker.empty()) {
     auto* self = gateway.get();

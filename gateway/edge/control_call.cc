@@ -14,14 +14,9 @@ void CopyHeaders(const net::Headers& from, net::Headers& to) {
 }  // namespace
 
 ControlCall& ControlCallPool::Take(net::Stream& caller) {
-  if (free_.empty()) {
-    all_.push_back(std::make_unique<ControlCall>(*this));
-    free_.push_back(all_.back().get());
-  }
-  ControlCall* const call = free_.back();
-  free_.pop_back();
-  call->Begin(caller);
-  return *call;
+  ControlCall& call = free_.Take(*this);
+  call.Begin(caller);
+  return call;
 }
 
 void ControlCall::OnHeaders(net::Stream& stream, bool end) {
@@ -94,7 +89,7 @@ void ControlCall::ServerSide::OnClosed(net::Stream&, net::CloseCode code) {
 void ControlCall::RecycleWhenClosed() {
   if (caller_ || server_) return;
   answered_ = ended_ = false;
-  pool_.free_.push_back(this);
+  pool_.free_.Give(*this);
 }
 
 }  // namespace torchfleet::gateway

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "gateway/forward/worker_links.h"
+#include "net/buffer/free_list.h"
 #include "net/http/stream.h"
 #include "net/socket/address.h"
 
@@ -60,8 +61,7 @@ class ControlCallPool {
   const net::Address server_;
   WorkerLinks links_;
   net::Headers headers_;
-  std::vector<std::unique_ptr<ControlCall>> all_;
-  std::vector<ControlCall*> free_;
+  net::FreeList<ControlCall> free_;
 };
 
 }  // namespace torchfleet::gateway

@@ -25,11 +25,10 @@ absl::StatusOr<std::unique_ptr<Edge>> Edge::Start(const Options& options,
   const EdgeContext shared{
       .infer = context, .origins = edge->origins_, .access_log = edge->access_log_.get()};
   auto loops = std::make_shared<std::atomic<size_t>>(0);
-  ASSIGN_OR_RETURN(edge->server_,
-                   net::Server::Start(server_options, [shared, behind, loops](net::Loop& loop) {
-                     return std::make_unique<EdgeService>(loop, loops->fetch_add(1), shared,
-                                                          behind);
-                   }));
+  ASSIGN_OR_RETURN(
+      edge->server_, net::Server::Start(server_options, [shared, behind, loops](net::Loop& loop) {
+        return std::make_unique<EdgeService>(loop, loops->fetch_add(1), shared, behind);
+      }));
   return edge;
 }
 

@@ -1,12 +1,8 @@
 #include "gateway/edge/edge_service.h"
 
+#include "gateway/forward/method_names.h"
+
 namespace torchfleet::gateway {
-namespace {
-
-constexpr std::string_view kService = "/inference.GRPCInferenceService/";
-
-}  // namespace
-
 EdgeService::EdgeService(net::Loop& loop, size_t index, const EdgeContext& context,
                          const net::Address& control_server)
     : log_(loop, context.access_log),
@@ -25,10 +21,9 @@ net::StreamHandler* EdgeService::OnStream(net::Stream& stream) {
 
 net::StreamHandler& EdgeService::Grpc(net::Stream& call, CallRecord* outer) {
   const std::string_view path = call.headers().ValueOr(":path", "");
-  if (path.starts_with(kService) && call.headers().ValueOr(":method", "") == "POST") {
-    const std::string_view method = path.substr(kService.size());
-    if (method == "ModelInfer") return infer_calls_.Take(call, outer);
-    if (method == "ModelStreamInfer") return stream_calls_.Take(call);
+  if (call.headers().ValueOr(":method", "") == "POST") {
+    if (path == kInferMethod) return infer_calls_.Take(call, outer);
+    if (path == kStreamInferMethod) return stream_calls_.Take(call);
   }
   return control_calls_.Take(call);
 }

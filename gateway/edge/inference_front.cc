@@ -106,8 +106,8 @@ grpc::ServerUnaryReactor* InferenceFront::ModelStatistics(grpc::CallbackServerCo
     const auto route = RoutePolicy::Choose(*fleet, asked.name(), asked.version());
     if (!route.ok()) return Answer(context, route.status());
   }
-  auto* call = new StatisticsCall(WorkersOf(*fleet, asked.name(), asked.version()), backends_,
-                                  response);
+  auto* call =
+      new StatisticsCall(WorkersOf(*fleet, asked.name(), asked.version()), backends_, response);
   call->Start();
   return call;
 }

@@ -2,11 +2,11 @@
 // The Open Inference service but for ModelInfer and ModelStreamInfer, which the
 // edge forwards itself.
 //
-// Calls that a worker must answer (ModelMetadata, ModelConfig) are routed by the model's name and version, read from the raw request, and
-// forwarded as they came; statistics are every replica's, added up. Calls about
-// the fleet are answered from the snapshot. Before one fixed worker, which alone knows what it serves,
-// ModelReady and RepositoryIndex are forwarded too. The rest of the service is
-// UNIMPLEMENTED.
+// Calls that a worker must answer (ModelMetadata, ModelConfig) are routed by the model's name and
+// version, read from the raw request, and forwarded as they came; statistics are every replica's,
+// added up. Calls about the fleet are answered from the snapshot. Before one fixed worker, which
+// alone knows what it serves, ModelReady and RepositoryIndex are forwarded too. The rest of the
+// service is UNIMPLEMENTED.
 //
 // Borrows the fleet, the backends, the counters and the clock; all outlive the
 // server this is registered with. Thread-safe, never blocks.

@@ -128,8 +128,8 @@ void StatisticsCall::OnAnswer(Question& question, const grpc::Status& status) {
     WriteMessage(sum_, *response_);
   }
   if (any) return Finish(grpc::Status::OK);
-  Finish(ToGrpc(WithRetryDelay(absl::UnavailableError("no worker answered; try again later"),
-                               kRetryDelay)));
+  Finish(ToGrpc(
+      WithRetryDelay(absl::UnavailableError("no worker answered; try again later"), kRetryDelay)));
 }
 
 }  // namespace torchfleet::gateway

@@ -7,6 +7,7 @@
 #include "gateway/balance/balance_policy.h"
 #include "gateway/forward/header_rules.h"
 #include "gateway/forward/infer_call.h"
+#include "gateway/forward/method_names.h"
 #include "gateway/forward/worker_links.h"
 
 // The side of an InferCall that faces the workers: attempts, one at a time.
@@ -14,7 +15,6 @@
 namespace torchfleet::gateway {
 namespace {
 
-constexpr std::string_view kMethod = "/inference.GRPCInferenceService/ModelInfer";
 constexpr std::string_view kContentType = "application/grpc";
 
 uint64_t Random() {
@@ -67,7 +67,7 @@ bool InferCall::Try(std::shared_ptr<Backend> backend) {
   headers.Clear();
   headers.Add(":method", "POST");
   headers.Add(":scheme", "http");
-  headers.Add(":path", kMethod);
+  headers.Add(":path", kInferMethod);
   headers.Add(":authority", backend_->net_address()->text);
   headers.Add("te", "trailers");
   headers.Add("content-type", kContentType);

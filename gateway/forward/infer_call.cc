@@ -7,12 +7,12 @@
 #include "base/grpc_status.h"
 #include "base/status.h"
 #include "gateway/forward/header_rules.h"
+#include "gateway/forward/method_names.h"
 #include "gateway/forward/worker_links.h"
 
 namespace torchfleet::gateway {
 namespace {
 
-constexpr std::string_view kMethod = "/inference.GRPCInferenceService/ModelInfer";
 constexpr std::string_view kContentType = "application/grpc";
 
 net::GrpcStatus ToNet(const absl::Status& status) {
@@ -156,7 +156,7 @@ void InferCall::Count(absl::StatusCode code) {
   if (record_ != &own_record_ || !pool_.log_.on()) return;
   record_->code = code;
   record_->duration = duration;
-  record_->method = kMethod;
+  record_->method = kInferMethod;
   record_->ids = ids_;
   pool_.log_.Add(*record_);
 }
@@ -185,7 +185,7 @@ void InferCall::RecycleWhenClosed() {
   caller_ended_ = answering_ = finished_ = attempt_over_ = false;
   unconsumed_ = 0;
   bytes_in_ = bytes_out_ = 0;
-  pool_.free_.push_back(this);
+  pool_.free_.Give(*this);
 }
 
 InferCallPool::InferCallPool(net::Loop& loop, size_t index, const InferContext& context,
@@ -209,14 +209,9 @@ ModelCalls& InferCallPool::CallsOf(std::string_view model) {
 InferCallPool::~InferCallPool() = default;
 
 InferCall& InferCallPool::Take(net::Stream& caller, CallRecord* outer) {
-  if (free_.empty()) {
-    all_.push_back(std::make_unique<InferCall>(*this));
-    free_.push_back(all_.back().get());
-  }
-  InferCall* const call = free_.back();
-  free_.pop_back();
-  call->Begin(caller, outer);
-  return *call;
+  InferCall& call = free_.Take(*this);
+  call.Begin(caller, outer);
+  return call;
 }
 
 }  // namespace torchfleet::gateway

@@ -31,6 +31,7 @@
 #include "gateway/record/access_log.h"
 #include "gateway/record/call_record.h"
 #include "gateway/route/route_policy.h"
+#include "net/buffer/free_list.h"
 #include "net/grpc/status.h"
 #include "net/http/stream.h"
 #include "net/loop/loop.h"
@@ -138,8 +139,7 @@ class InferCallPool {
   AccessLogLines& log_;
   std::unique_ptr<class WorkerLinks> links_;
   net::Headers headers_;
-  std::vector<std::unique_ptr<InferCall>> all_;
-  std::vector<InferCall*> free_;
+  net::FreeList<InferCall> free_;
 };
 
 }  // namespace torchfleet::gateway

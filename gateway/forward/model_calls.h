@@ -58,7 +58,7 @@ class ModelCalls {
   static constexpr std::array kDurations = {0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                             0.1,    0.25,  0.5,    1.0,   2.5,  5.0,   10.0};
   // In bytes.
-  static constexpr std::array kSizes = {1024.0,    4096.0,     16384.0,    65536.0,   262144.0,
+  static constexpr std::array kSizes = {1024.0,    4096.0,    16384.0,    65536.0,   262144.0,
                                         1048576.0, 4194304.0, 16777216.0, 67108864.0};
 
   // One loop's.

@@ -111,12 +111,15 @@ std::vector<MetricFamily> GatewayMetrics::Collect() const {
           static_cast<double>(counters->ended(code));
     }
     using Counts = ModelCalls::Counts;
-    AddHistogram(durations, model, *counters, ModelCalls::kDurations, 1e-9,
-                 [](const Counts& counts) -> auto& { return counts.durations(); });
-    AddHistogram(requests, model, *counters, ModelCalls::kSizes, 1,
-                 [](const Counts& counts) -> auto& { return counts.requests(); });
-    AddHistogram(answers, model, *counters, ModelCalls::kSizes, 1,
-                 [](const Counts& counts) -> auto& { return counts.answers(); });
+    AddHistogram(
+        durations, model, *counters, ModelCalls::kDurations, 1e-9,
+        [](const Counts& counts) -> auto& { return counts.durations(); });
+    AddHistogram(
+        requests, model, *counters, ModelCalls::kSizes, 1,
+        [](const Counts& counts) -> auto& { return counts.requests(); });
+    AddHistogram(
+        answers, model, *counters, ModelCalls::kSizes, 1,
+        [](const Counts& counts) -> auto& { return counts.answers(); });
     AddMetric(in_flight, {{"model", model}}).gauge.value =
         static_cast<double>(counters->in_flight());
     AddMetric(retries, {{"model", model}}).counter.value = static_cast<double>(counters->retries());

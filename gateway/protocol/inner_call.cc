@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "net/grpc/message_reader.h"
+
 namespace torchfleet::gateway {
 
 void InnerCall::FillRequest(std::string_view method, std::string_view authority) {
@@ -23,6 +25,14 @@ void InnerCall::Start(GrpcEntry& entry, CallRecord& record, bool end) {
 void InnerCall::Body(const net::Slice& bytes) { handler_->OnBody(*this, bytes); }
 
 void InnerCall::End() { handler_->OnEnd(*this); }
+
+void InnerCall::SendOnly(const net::Slice& message) {
+  std::string prefix(net::kGrpcPrefixSize, '\0');
+  net::WriteGrpcPrefix(message.size(), prefix.data());
+  Body(net::Slice::Keep(std::move(prefix)));
+  if (!message.empty()) Body(message);
+  End();
+}
 
 void InnerCall::Taken(size_t count) {
   waiting_ -= count;

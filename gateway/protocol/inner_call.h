@@ -44,6 +44,8 @@ class InnerCall final : public net::Stream {
   void Start(GrpcEntry& entry, CallRecord& record, bool end);
   void Body(const net::Slice& bytes);
   void End();
+  // One message, which is the whole body.
+  void SendOnly(const net::Slice& message);
   void Taken(size_t count);
   // Tells the handler, if the call was started, and makes the object new.
   void Close(net::CloseCode code);

@@ -46,12 +46,12 @@ void WriteAll(int fd, std::string_view bytes) {
 
 absl::StatusOr<std::unique_ptr<AccessLog>> AccessLog::Open(const Options& options) {
   if (!(options.share >= 0 && options.share <= 1)) {
-    return absl::InvalidArgumentError(fmt::format(
-        "the share of calls in the access log is {}; expected 0 to 1", options.share));
+    return absl::InvalidArgumentError(
+        fmt::format("the share of calls in the access log is {}; expected 0 to 1", options.share));
   }
-  const int fd = options.file == "-" ? dup(STDOUT_FILENO)
-                                     : open(options.file.c_str(),
-                                            O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+  const int fd = options.file == "-"
+                     ? dup(STDOUT_FILENO)
+                     : open(options.file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
   if (fd < 0) {
     return absl::InvalidArgumentError(fmt::format("the access log '{}' cannot be opened: {}",
                                                   options.file, std::strerror(errno)));

@@ -119,7 +119,7 @@ void GrpcClientCall::End(CloseCode code) {
       .answered = answered_};
   std::exchange(handler_, nullptr)->OnDone(*this, outcome);
   stream_ = nullptr;
-  channel_.free_.push_back(this);
+  channel_.free_.Give(*this);
 }
 
 Channel::Channel(Loop& loop, Address address, Options options)
@@ -137,12 +137,7 @@ Channel::~Channel() {
 
 GrpcClientCall& Channel::Call(std::string_view method, const Headers* metadata,
                               absl::Duration timeout, GrpcClientHandler& handler) {
-  if (free_.empty()) {
-    all_.push_back(std::make_unique<GrpcClientCall>(*this));
-    free_.push_back(all_.back().get());
-  }
-  GrpcClientCall& call = *free_.back();
-  free_.pop_back();
+  GrpcClientCall& call = free_.Take(*this);
   call.handler_ = &handler;
   call.incoming_.Begin();
   call.has_status_ = call.answered_ = call.trailers_only_ = false;

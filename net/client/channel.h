@@ -19,6 +19,7 @@
 #include <string_view>
 #include <vector>
 
+#include "net/buffer/free_list.h"
 #include "net/grpc/incoming.h"
 #include "net/grpc/status.h"
 #include "net/http2/connection.h"
@@ -151,8 +152,7 @@ class Channel final : private Http2Connection::Owner {
   Instant next_try_;
   std::minstd_rand random_{std::random_device{}()};
   Headers headers_;
-  std::vector<std::unique_ptr<GrpcClientCall>> all_;
-  std::vector<GrpcClientCall*> free_;
+  FreeList<GrpcClientCall> free_;
   // Calls that found no connection, and the timer that tells them.
   std::vector<GrpcClientCall*> unsent_;
   Timer tell_unsent_;

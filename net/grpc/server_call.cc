@@ -21,14 +21,9 @@ GrpcServerCall::GrpcServerCall(GrpcService& service)
       timer_(service.loop_, [this] { PassDeadline(); }) {}
 
 StreamHandler* GrpcService::OnStream(Stream& stream) {
-  if (free_.empty()) {
-    all_.push_back(std::make_unique<GrpcServerCall>(*this));
-    free_.push_back(all_.back().get());
-  }
-  GrpcServerCall* const call = free_.back();
-  free_.pop_back();
-  call->Begin(stream);
-  return call;
+  GrpcServerCall& call = free_.Take(*this);
+  call.Begin(stream);
+  return &call;
 }
 
 void GrpcServerCall::Begin(Stream& stream) {
@@ -133,7 +128,7 @@ void GrpcServerCall::OnClosed(Stream&, CloseCode code) {
   if (GrpcServerHandler* const handler = std::exchange(handler_, nullptr)) {
     handler->OnDone(*this, whole);
   }
-  service_.free_.push_back(this);
+  service_.free_.Give(*this);
 }
 
 void GrpcServerCall::StartAnswer() {

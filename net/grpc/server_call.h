@@ -23,6 +23,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "net/buffer/free_list.h"
 #include "net/grpc/incoming.h"
 #include "net/grpc/status.h"
 #include "net/http/stream.h"
@@ -145,8 +146,7 @@ class GrpcService final : public Service {
   Begin others_;
   std::string method_;  // for looking one up
   Headers headers_;     // for an answer
-  std::vector<std::unique_ptr<GrpcServerCall>> all_;
-  std::vector<GrpcServerCall*> free_;
+  FreeList<GrpcServerCall> free_;
 };
 
 }  // namespace torchfleet::net

@@ -8,12 +8,11 @@
 #include "absl/time/clock.h"
 #include "net/http1/http1_writer.h"
 #include "net/http1/request_stream.h"
+#include "net/socket/write_out.h"
 
 namespace torchfleet::net {
 namespace {
 
-// Given to writev at once.
-constexpr int kMostParts = 64;
 constexpr size_t kLargestChunk = 64 << 10;
 // What is read of a peer that has been answered already.
 constexpr size_t kMostLingered = 16 << 20;
@@ -172,12 +171,10 @@ void Http1Connection::Refuse(int status, std::string_view text) {
   headers.Add("content-type", "application/json");
   headers.Add("content-length", std::to_string(body.size()));
   scratch_.clear();
-  AppendAnswerHead(headers,
-                   {.end = BodyEnd::kLength,
-                    .keep_alive = false,
-                    .old_peer = false,
-                    .date = absl::Now()},
-                   scratch_);
+  AppendAnswerHead(
+      headers,
+      {.end = BodyEnd::kLength, .keep_alive = false, .old_peer = false, .date = absl::Now()},
+      scratch_);
   if (stream_->headers_.ValueOr(":method", "") != "HEAD") scratch_ += body;
   outgoing_.AppendCopy(scratch_, loop_.blocks());
   Linger();
@@ -254,16 +251,11 @@ void Http1Connection::FinishRequest() {
 // False when the connection is broken.
 bool Http1Connection::WriteSocket() {
   while (!outgoing_.empty() || bytes_->WantsToWrite(false)) {
-    iovec parts[kMostParts];
-    const int count = outgoing_.Describe(parts, kMostParts);
-    const ssize_t written = bytes_->Write(parts, count);
-    if (written == ByteStream::kBroken) return false;
-    if (written == ByteStream::kWait) break;
+    const WriteResult result = WriteOut(outgoing_, *bytes_);
+    if (result == WriteResult::kBroken) return false;
+    if (result == WriteResult::kNothing) break;
     wrote_ = loop_.now();
-    size_t described = 0;
-    for (int i = 0; i < count; ++i) described += parts[i].iov_len;
-    outgoing_.Drop(static_cast<size_t>(written));
-    if (static_cast<size_t>(written) < described) break;
+    if (result == WriteResult::kSome) break;
   }
   // There is room for more of the answer.
   if (state_ == State::kOpen && !stream_->body_.empty() && outgoing_.empty()) Flush();
@@ -298,8 +290,7 @@ void Http1Connection::CheckTimes() {
              now - heard_ >= times.body) {
     return Refuse(408, "the body did not come in time");
   }
-  const absl::Duration shortest =
-      std::min({times.headers, times.idle, times.body, times.unread});
+  const absl::Duration shortest = std::min({times.headers, times.idle, times.body, times.unread});
   times_.Start(std::max(shortest / 4, absl::Milliseconds(10)));
 }
 

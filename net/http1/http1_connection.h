@@ -20,11 +20,11 @@
 #include <string>
 
 #include "net/buffer/slice_queue.h"
+#include "net/http/connection.h"
 #include "net/http/stream.h"
 #include "net/http1/http1_reader.h"
 #include "net/http2/options.h"
 #include "net/loop/loop.h"
-#include "net/http/connection.h"
 #include "net/socket/byte_stream.h"
 
 namespace torchfleet::net {

@@ -221,8 +221,8 @@ bool Http1Reader::ReadTarget(std::string_view target) {
 }
 
 bool Http1Reader::ReadStatusLine(std::string_view line, Headers& head) {
-  const bool fine = line.size() >= 12 && line.starts_with("HTTP/1.") && IsDigits(line.substr(7, 1)) &&
-                    line[8] == ' ' && IsDigits(line.substr(9, 3)) &&
+  const bool fine = line.size() >= 12 && line.starts_with("HTTP/1.") &&
+                    IsDigits(line.substr(7, 1)) && line[8] == ' ' && IsDigits(line.substr(9, 3)) &&
                     (line.size() == 12 || line[12] == ' ') && IsFieldValue(line);
   if (!fine) return Fail(400, "the status line is not 'HTTP/1.1 200 OK'");
   message_.old = line[7] == '0';
@@ -374,7 +374,8 @@ std::optional<Http1Reader::Event> Http1Reader::TakeChunkEnd(std::string_view& by
   return std::nullopt;
 }
 
-std::optional<Http1Reader::Event> Http1Reader::TakeTrailers(std::string_view& bytes, Headers& trailers) {
+std::optional<Http1Reader::Event> Http1Reader::TakeTrailers(std::string_view& bytes,
+                                                            Headers& trailers) {
   const bool whole = TakeLine(bytes, header_bytes_);
   if (trailer_bytes_ + text_.size() > header_bytes_) {
     return Broken(431, "the trailers are over the limit");

@@ -63,8 +63,6 @@ class Http1Reader {
   const Message& message() const { return message_; }
   const Error& error() const { return error_; }
   std::string_view body() const { return body_; }
-  // Bytes of the body that are still to come, where its length was told.
-  uint64_t left() const { return state_ == State::kLength ? left_ : 0; }
 
  private:
   enum class State {

@@ -33,6 +33,14 @@ constexpr std::pair<int, std::string_view> kReasons[] = {
     {507, "Insufficient Storage"},
 };
 
+// Empty for a code without a phrase.
+std::string_view ReasonOf(int status) {
+  for (const auto& [code, reason] : kReasons) {
+    if (code == status) return reason;
+  }
+  return {};
+}
+
 bool IsOfConnection(std::string_view name) {
   return name == "connection" || name == "transfer-encoding" || name == "keep-alive" ||
          name == "upgrade" || name == "proxy-connection" || name == "te" || name == "host";
@@ -50,13 +58,6 @@ void AppendDate(absl::Time moment, std::string& bytes) {
 }
 
 }  // namespace
-
-std::string_view ReasonOf(int status) {
-  for (const auto& [code, reason] : kReasons) {
-    if (code == status) return reason;
-  }
-  return {};
-}
 
 void AppendFields(const Headers& headers, std::string& bytes) {
   for (const auto [name, value] : headers) {
@@ -83,15 +84,6 @@ void AppendAnswerHead(const Headers& headers, const AnswerHead& how, std::string
   } else if (how.old_peer) {
     bytes += "connection: keep-alive\r\n";
   }
-  bytes += "\r\n";
-}
-
-void AppendRequestHead(const Headers& headers, BodyEnd end, std::string& bytes) {
-  bytes.append(headers.ValueOr(":method", "GET")).append(" ");
-  bytes.append(headers.ValueOr(":path", "/")).append(" HTTP/1.1\r\nhost: ");
-  bytes.append(headers.ValueOr(":authority", "")).append("\r\n");
-  AppendFields(headers, bytes);
-  if (end == BodyEnd::kChunks) bytes += "transfer-encoding: chunked\r\n";
   bytes += "\r\n";
 }
 

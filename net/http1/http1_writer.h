@@ -24,13 +24,8 @@ struct AnswerHead {
 // Appends the head of an answer: `:status` first among `headers`. Fields that
 // are the connection's, and values that would end their line, are left out.
 void AppendAnswerHead(const Headers& headers, const AnswerHead& how, std::string& bytes);
-// Of a request: `:method`, `:path` and `:authority` are among `headers`.
-void AppendRequestHead(const Headers& headers, BodyEnd end, std::string& bytes);
 void AppendFields(const Headers& headers, std::string& bytes);
 // The line before a chunk.
 void AppendChunkHead(size_t size, std::string& bytes);
-
-// "Not Found" for 404; empty for a code without a phrase.
-std::string_view ReasonOf(int status);
 
 }  // namespace torchfleet::net

@@ -39,16 +39,13 @@ void Http1Connection::RequestStream::SendHeaders(const Headers& headers, bool en
     std::from_chars(length->data(), length->data() + length->size(), *promised_);
   }
   // What is left of a request whose answer is there is not worth reading.
-  keep_alive_ = message.keep_alive && request_ended_ && !connection_.draining_ &&
-                end_ != BodyEnd::kClose;
+  keep_alive_ =
+      message.keep_alive && request_ended_ && !connection_.draining_ && end_ != BodyEnd::kClose;
   std::string& text = connection_.scratch_;
   text.clear();
-  AppendAnswerHead(headers,
-                   {.end = end_,
-                    .keep_alive = keep_alive_,
-                    .old_peer = message.old,
-                    .date = absl::Now()},
-                   text);
+  AppendAnswerHead(
+      headers,
+      {.end = end_, .keep_alive = keep_alive_, .old_peer = message.old, .date = absl::Now()}, text);
   connection_.outgoing_.AppendCopy(text, connection_.loop_.blocks());
   connection_.Flush();
 }

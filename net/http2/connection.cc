@@ -6,12 +6,11 @@
 
 #include "net/http2/http2_stream.h"
 #include "net/http2/session_memory.h"
+#include "net/socket/write_out.h"
 
 namespace torchfleet::net {
 namespace {
 
-// Given to writev at once.
-constexpr int kMostParts = 64;
 constexpr uint64_t kUnlimited = 1 << 30;
 // Frames that come are taken as they are read, so large ones cost no memory.
 constexpr uint32_t kFrameSize = 64 << 10;
@@ -213,16 +212,11 @@ bool Http2Connection::WriteSocket() {
   while (true) {
     if (!FillOutgoing()) return false;
     if (outgoing_.empty() && !bytes_->WantsToWrite(false)) break;
-    iovec parts[kMostParts];
-    const int count = outgoing_.Describe(parts, kMostParts);
-    const ssize_t written = bytes_->Write(parts, count);
-    if (written == ByteStream::kBroken) return false;
-    if (written == ByteStream::kWait) break;
+    const WriteResult result = WriteOut(outgoing_, *bytes_);
+    if (result == WriteResult::kBroken) return false;
+    if (result == WriteResult::kNothing) break;
     wrote_ = true;
-    size_t described = 0;
-    for (int i = 0; i < count; ++i) described += parts[i].iov_len;
-    outgoing_.Drop(static_cast<size_t>(written));
-    if (static_cast<size_t>(written) < described) break;
+    if (result == WriteResult::kSome) break;
   }
   const bool wait = bytes_->WantsToWrite(!outgoing_.empty());
   if (wait != waits_to_write_) {
@@ -249,12 +243,7 @@ bool Http2Connection::FillOutgoing() {
 }
 
 Http2Stream* Http2Connection::NewStream() {
-  if (free_.empty()) {
-    all_.push_back(std::make_unique<Http2Stream>(*this));
-    free_.push_back(all_.back().get());
-  }
-  Http2Stream* const stream = free_.back();
-  free_.pop_back();
+  Http2Stream* const stream = &free_.Take(*this);
   stream->Clear();
   stream->place_ = open_.size();
   open_.push_back(stream);
@@ -304,7 +293,7 @@ void Http2Connection::CloseStream(Http2Stream& stream, CloseCode code) {
   open_[stream.place_] = open_.back();
   open_[stream.place_]->place_ = stream.place_;
   open_.pop_back();
-  free_.push_back(&stream);
+  free_.Give(stream);
   busy_ = loop_.now();
   Flush();
 }

@@ -16,6 +16,7 @@
 #include <memory>
 #include <vector>
 
+#include "net/buffer/free_list.h"
 #include "net/buffer/slice_queue.h"
 #include "net/http/connection.h"
 #include "net/http/stream.h"
@@ -119,8 +120,7 @@ class Http2Connection final : public Connection, private Watcher, private TurnEn
   Block* receiving_block_ = nullptr;
   Http2Stream* receiving_headers_ = nullptr;  // whose header block is being read
   std::vector<Http2Stream*> open_;
-  std::vector<std::unique_ptr<Http2Stream>> all_;
-  std::vector<Http2Stream*> free_;
+  FreeList<Http2Stream> free_;
   // Streams that this side ends.
   struct Ending {
     Http2Stream* stream;

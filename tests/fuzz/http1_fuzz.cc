@@ -35,9 +35,9 @@ struct Echo final : StreamHandler {
 class Served final : private Connection::Owner {
  public:
   explicit Served(int fd)
-      : connection_(std::make_unique<Http1Connection>(
-            *loop_, std::make_unique<SocketStream>(fd), options_,
-            static_cast<Connection::Owner&>(*this), Slice())) {}
+      : connection_(
+            std::make_unique<Http1Connection>(*loop_, std::make_unique<SocketStream>(fd), options_,
+                                              static_cast<Connection::Owner&>(*this), Slice())) {}
   void Run() {
     loop_->Run();
     connection_.reset();

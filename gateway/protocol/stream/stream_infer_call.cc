@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "gateway/forward/header_rules.h"
+#include "gateway/forward/method_names.h"
 #include "gateway/forward/request_head.h"
 #include "gateway/protocol/stream/stream_answer.h"
 #include "wire/infer_request_scan.h"
@@ -11,22 +12,15 @@
 namespace torchfleet::gateway {
 namespace {
 
-constexpr std::string_view kInferMethod = "/inference.GRPCInferenceService/ModelInfer";
-constexpr std::string_view kStreamMethod = "/inference.GRPCInferenceService/ModelStreamInfer";
 // Answers that wait for the caller; beyond, none of its requests is begun.
 constexpr size_t kMostWaiting = 1 << 20;
 
 }  // namespace
 
 StreamInferCall& StreamInferCallPool::Take(net::Stream& caller) {
-  if (free_.empty()) {
-    all_.push_back(std::make_unique<StreamInferCall>(*this));
-    free_.push_back(all_.back().get());
-  }
-  StreamInferCall* const call = free_.back();
-  free_.pop_back();
-  call->Begin(caller);
-  return *call;
+  StreamInferCall& call = free_.Take(*this);
+  call.Begin(caller);
+  return call;
 }
 
 StreamInferCall::StreamInferCall(StreamInferCallPool& pool)
@@ -41,8 +35,8 @@ void StreamInferCall::OnHeaders(net::Stream& stream, bool end) {
   ids_.Take(headers);
   grpc_errors_ = headers.ValueOr("triton_grpc_error", "") == "true";
   if (headers.ValueOr("grpc-encoding", "identity") != "identity") {
-    return Finish({absl::StatusCode::kUnimplemented,
-                   "compressed requests are not taken; send identity"});
+    return Finish(
+        {absl::StatusCode::kUnimplemented, "compressed requests are not taken; send identity"});
   }
   if (const auto text = headers.Find("grpc-timeout")) {
     const auto timeout = net::ParseGrpcTimeout(*text);
@@ -63,9 +57,8 @@ void StreamInferCall::OnHeaders(net::Stream& stream, bool end) {
 void StreamInferCall::OnBody(net::Stream& stream, const net::Slice& bytes) {
   if (finished_) return stream.Consumed(bytes.size());
   const absl::Status status =
-      reader_.Take(bytes, pool_.loop_.blocks(), [this](const net::Slice& message) {
-        waiting_.push_back(net::Slice(message));
-      });
+      reader_.Take(bytes, pool_.loop_.blocks(),
+                   [this](const net::Slice& message) { waiting_.push_back(net::Slice(message)); });
   if (!status.ok()) {
     stream.Consumed(bytes.size());
     return Finish({status.code(), std::string(status.message())});
@@ -155,7 +148,7 @@ void StreamInferCall::OnClosed(net::Stream&, net::CloseCode) {
   kept_ = 0;
   deadline_ = Instant::Infinite();
   grpc_errors_ = answering_ = half_closed_ = finished_ = false;
-  pool_.free_.push_back(this);
+  pool_.free_.Give(*this);
 }
 
 void StreamInferCall::SendAnswer(const net::Slice& response) {
@@ -183,11 +176,7 @@ void StreamInferCall::Item::Start(const net::Slice& message) {
   AddTravelling(headers, call_.request());
   owner_.ids_.AddTo(call_.request());
   call_.Start(owner_.pool_.entry_, record_, /*end=*/false);
-  char prefix[net::kGrpcPrefixSize];
-  net::WriteGrpcPrefix(message.size(), prefix);
-  call_.Body(net::Slice::Keep(std::string(prefix, sizeof prefix)));
-  if (!message.empty()) call_.Body(message);
-  call_.End();
+  call_.SendOnly(message);
 }
 
 void StreamInferCall::Item::OnAnswerBytes(InnerCall& call, const net::Slice& bytes) {
@@ -213,7 +202,7 @@ void StreamInferCall::Item::Done(const net::GrpcStatus& status) {
     const auto head = wire::ScanInferRequest(pieces);
     owner_.SendError(status, head.ok() ? head->id : "");
   }
-  record_.method = kStreamMethod;
+  record_.method = kStreamInferMethod;
   record_.ids = owner_.ids_;
   record_.code = status.code;
   record_.duration = owner_.pool_.loop_.now() - began_;

@@ -24,6 +24,7 @@
 #include "gateway/record/access_log.h"
 #include "gateway/record/call_ids.h"
 #include "gateway/record/call_record.h"
+#include "net/buffer/free_list.h"
 #include "net/grpc/message_reader.h"
 #include "net/grpc/status.h"
 #include "net/http/stream.h"
@@ -114,8 +115,7 @@ class StreamInferCallPool {
   GrpcEntry& entry_;
   AccessLogLines& log_;
   net::Headers headers_;
-  std::vector<std::unique_ptr<StreamInferCall>> all_;
-  std::vector<StreamInferCall*> free_;
+  net::FreeList<StreamInferCall> free_;
 };
 
 }  // namespace torchfleet::gateway

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "gateway/forward/method_names.h"
 #include "gateway/protocol/rest/documents.h"
 #include "gateway/protocol/web/model_specs.h"
 #include "gateway/protocol/web/proto_json.h"
@@ -19,10 +20,9 @@ using nlohmann::json;
 using rest::Action;
 using rest::RestRoute;
 
-constexpr char kService[] = "/inference.GRPCInferenceService/";
-
 ControlRequest Request(const char* method, const google::protobuf::Message& message) {
-  return {.method = std::string(kService) + method, .message = message.SerializeAsString()};
+  return {.method = std::string(kInferenceMethods) + method,
+          .message = message.SerializeAsString()};
 }
 
 // A request that names a model.
@@ -71,9 +71,9 @@ absl::Status SetParameter(const std::string& name, const json& value,
   } else if (value.is_object() && name == "config") {
     parameter.set_string_param(value.dump());
   } else {
-    return absl::InvalidArgumentError(fmt::format(
-        "parameter '{}' is {}; expected a text, a whole number, true or false", Clip(name),
-        value.type_name()));
+    return absl::InvalidArgumentError(
+        fmt::format("parameter '{}' is {}; expected a text, a whole number, true or false",
+                    Clip(name), value.type_name()));
   }
   return absl::OkStatus();
 }
@@ -145,9 +145,9 @@ absl::StatusOr<ControlDocument> V1Status(const RestRoute& route,
                         .error_message = ""});
   }
   if (versions.empty()) {
-    return absl::NotFoundError(fmt::format(
-        "nobody serves the model '{}'{}", Clip(route.model),
-        route.version.empty() ? "" : fmt::format(" in version {}", route.version)));
+    return absl::NotFoundError(
+        fmt::format("nobody serves the model '{}'{}", Clip(route.model),
+                    route.version.empty() ? "" : fmt::format(" in version {}", route.version)));
   }
   return ControlDocument{.code = 200, .json = rest::V1StatusDocument(versions)};
 }
@@ -156,9 +156,9 @@ std::string MetadataDocument(const RestRoute& route,
                              const inference::ModelMetadataResponse& metadata) {
   const rest::ModelSpec spec = SpecOf(metadata);
   if (route.action == Action::kModelMetadata) return rest::ModelMetadataDocument(spec);
-  const std::string version = !route.version.empty()   ? route.version
+  const std::string version = !route.version.empty()  ? route.version
                               : spec.versions.empty() ? std::string()
-                                                       : spec.versions.back();
+                                                      : spec.versions.back();
   return rest::V1MetadataDocument(spec, version);
 }
 

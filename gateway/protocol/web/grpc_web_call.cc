@@ -26,14 +26,9 @@ void AppendTrailers(const net::Headers& trailers, std::string& frame) {
 }  // namespace
 
 GrpcWebCall& GrpcWebCallPool::Take(net::Stream& caller) {
-  if (free_.empty()) {
-    all_.push_back(std::make_unique<GrpcWebCall>(*this));
-    free_.push_back(all_.back().get());
-  }
-  GrpcWebCall* const call = free_.back();
-  free_.pop_back();
-  call->Begin(caller);
-  return *call;
+  GrpcWebCall& call = free_.Take(*this);
+  call.Begin(caller);
+  return call;
 }
 
 size_t GrpcWebCall::Toll::Exchange(size_t count, size_t& from, size_t& to) {
@@ -69,20 +64,26 @@ void GrpcWebCall::OnBody(net::Stream& stream, const net::Slice& bytes) {
   const bool fine = reader_.Take(bytes.bytes(), decoded);
   if (!fine) {
     stream.Consumed(bytes.size());
-    net::Headers& status = pool_.headers_;
-    status.Clear();
-    net::AddGrpcStatus({absl::StatusCode::kInvalidArgument,
-                        "the body of a grpc-web-text call is not base64"},
-                       status);
-    return Finish(status);
+    return RefuseText();
   }
   request_.outer += bytes.size();
   request_.inner += decoded.size();
   if (!decoded.empty()) inner_.Body(net::Slice::Keep(std::move(decoded)));
 }
 
+void GrpcWebCall::RefuseText() {
+  net::Headers& status = pool_.headers_;
+  status.Clear();
+  net::AddGrpcStatus(
+      {absl::StatusCode::kInvalidArgument, "the body of a grpc-web-text call is not base64"},
+      status);
+  Finish(status);
+}
+
 void GrpcWebCall::OnEnd(net::Stream&) {
-  if (!finished_) inner_.End();
+  if (finished_) return;
+  if (!reader_.AtBoundary()) return RefuseText();
+  inner_.End();
 }
 
 void GrpcWebCall::OnSent(net::Stream&, size_t count) {
@@ -99,7 +100,7 @@ void GrpcWebCall::OnClosed(net::Stream&, net::CloseCode code) {
   reader_.Clear();
   request_ = answer_ = {};
   text_ = answering_ = finished_ = false;
-  pool_.free_.push_back(this);
+  pool_.free_.Give(*this);
 }
 
 void GrpcWebCall::OnAnswer(InnerCall&, const net::Headers& headers) { SendAnswerHeaders(&headers); }

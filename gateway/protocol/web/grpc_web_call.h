@@ -18,6 +18,7 @@
 #include "gateway/protocol/web/cross_origin.h"
 #include "gateway/record/access_log.h"
 #include "gateway/record/call_record.h"
+#include "net/buffer/free_list.h"
 #include "net/http/stream.h"
 #include "net/loop/loop.h"
 
@@ -49,6 +50,7 @@ class GrpcWebCall final : public net::StreamHandler, private InnerCall::Caller {
   void OnConsumed(InnerCall& call, size_t count) override;
 
   void SendAnswerHeaders(const net::Headers* metadata);
+  void RefuseText();
   void Finish(const net::Headers& trailers);
   void Record(absl::StatusCode code);
   void SendPiece(std::string_view bytes, bool end);
@@ -90,8 +92,7 @@ class GrpcWebCallPool {
   const CrossOrigin& origins_;
   AccessLogLines& log_;
   net::Headers headers_;
-  std::vector<std::unique_ptr<GrpcWebCall>> all_;
-  std::vector<GrpcWebCall*> free_;
+  net::FreeList<GrpcWebCall> free_;
 };
 
 }  // namespace torchfleet::gateway

@@ -45,7 +45,9 @@ Json ValueJson(const Message& message, const FieldDescriptor& field, int index) 
   return nullptr;
 }
 
-std::string KeyText(const Json& key) { return key.is_string() ? key.get<std::string>() : key.dump(); }
+std::string KeyText(const Json& key) {
+  return key.is_string() ? key.get<std::string>() : key.dump();
+}
 
 Json RepeatedJson(const Message& message, const FieldDescriptor& field) {
   const Reflection& read = *message.GetReflection();
@@ -54,8 +56,7 @@ Json RepeatedJson(const Message& message, const FieldDescriptor& field) {
     if (field.is_map()) {
       const Message& entry = read.GetRepeatedMessage(message, &field, i);
       const auto& type = *field.message_type();
-      all[KeyText(ValueJson(entry, *type.map_key(), -1))] =
-          ValueJson(entry, *type.map_value(), -1);
+      all[KeyText(ValueJson(entry, *type.map_key(), -1))] = ValueJson(entry, *type.map_value(), -1);
     } else {
       all.push_back(ValueJson(message, field, i));
     }

@@ -7,6 +7,7 @@
 
 #include "base/grpc_status.h"
 #include "base/status.h"
+#include "gateway/forward/method_names.h"
 #include "gateway/protocol/rest/documents.h"
 #include "gateway/protocol/rest/http_status.h"
 #include "gateway/protocol/rest/openapi.h"
@@ -21,8 +22,6 @@ namespace {
 using rest::Action;
 
 constexpr size_t kMaxMessage = 64 << 20;
-constexpr std::string_view kInferMethod = "/inference.GRPCInferenceService/ModelInfer";
-constexpr std::string_view kMetadataMethod = "/inference.GRPCInferenceService/ModelMetadata";
 constexpr std::string_view kJson = "application/json";
 // Pieces over this go by reference.
 constexpr size_t kWorthReference = 16 << 10;
@@ -44,11 +43,10 @@ absl::Status TooLarge() {
 
 absl::Status StatusOf(const net::Headers& trailers) {
   const net::GrpcStatus status = net::ReadGrpcStatus(trailers, "200");
-  return FromGrpc(
-      {static_cast<grpc::StatusCode>(status.code), status.message, status.details});
+  return FromGrpc({static_cast<grpc::StatusCode>(status.code), status.message, status.details});
 }
 
-// What a caller without its own names for it reads and tells us.
+// Made once.
 const std::string& OpenApi() {
   static const std::string document = rest::OpenApiDocument();
   return document;
@@ -57,14 +55,9 @@ const std::string& OpenApi() {
 }  // namespace
 
 RestCall& RestCallPool::Take(net::Stream& caller) {
-  if (free_.empty()) {
-    all_.push_back(std::make_unique<RestCall>(*this));
-    free_.push_back(all_.back().get());
-  }
-  RestCall* const call = free_.back();
-  free_.pop_back();
-  call->Begin(caller);
-  return *call;
+  RestCall& call = free_.Take(*this);
+  call.Begin(caller);
+  return call;
 }
 
 RestCall::RestCall(RestCallPool& pool)
@@ -159,10 +152,7 @@ void RestCall::RunControl() {
   const auto request = ControlRequestOf(route_, body_.bytes());
   if (!request.ok()) return Fail(request.status());
   StartInner(call_, request->method);
-  std::string message(net::kGrpcPrefixSize, '\0');
-  net::WriteGrpcPrefix(request->message.size(), message.data());
-  call_.Body(net::Slice::Keep(message + request->message));
-  call_.End();
+  call_.SendOnly(net::Slice::Keep(request->message));
 }
 
 rest::RestCall RestCall::CodecCall() const {
@@ -194,15 +184,10 @@ void RestCall::RunInference() {
 
 // A fixed worker's models are in no snapshot: it is asked.
 void RestCall::AskForSpec() {
-  const auto request = ControlRequestOf({.action = Action::kModelMetadata,
-                                         .model = route_.model,
-                                         .version = route_.version},
-                                        {});
-  StartInner(spec_call_, kMetadataMethod);
-  std::string message(net::kGrpcPrefixSize, '\0');
-  net::WriteGrpcPrefix(request->message.size(), message.data());
-  spec_call_.Body(net::Slice::Keep(message + request->message));
-  spec_call_.End();
+  const auto request = ControlRequestOf(
+      {.action = Action::kModelMetadata, .model = route_.model, .version = route_.version}, {});
+  StartInner(spec_call_, request->method);
+  spec_call_.SendOnly(net::Slice::Keep(request->message));
 }
 
 void RestCall::Infer(const rest::ModelSpec* spec) {
@@ -243,9 +228,8 @@ void RestCall::StartInner(InnerCall& call, std::string_view method) {
 void RestCall::OnAnswerBytes(InnerCall& call, const net::Slice& bytes) {
   if (!finished_) {
     const absl::Status status =
-        reader_.Take(bytes, pool_.loop_.blocks(), [this](const net::Slice& message) {
-          message_ = net::Slice(message);
-        });
+        reader_.Take(bytes, pool_.loop_.blocks(),
+                     [this](const net::Slice& message) { message_ = net::Slice(message); });
     if (!status.ok()) Fail(absl::InternalError("the model's answer is over the limit"));
   }
   call.Taken(bytes.size());
@@ -369,7 +353,7 @@ void RestCall::OnClosed(net::Stream&, net::CloseCode code) {
   inference_header_length_.reset();
   record_.Clear();
   takes_body_ = finished_ = false;
-  pool_.free_.push_back(this);
+  pool_.free_.Give(*this);
 }
 
 }  // namespace torchfleet::gateway

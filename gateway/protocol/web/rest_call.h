@@ -26,6 +26,7 @@
 #include "gateway/protocol/web/model_specs.h"
 #include "gateway/record/access_log.h"
 #include "gateway/record/call_record.h"
+#include "net/buffer/free_list.h"
 #include "net/grpc/message_reader.h"
 #include "net/http/stream.h"
 #include "net/loop/loop.h"
@@ -121,8 +122,7 @@ class RestCallPool {
   ModelSpecs specs_;
   net::Headers headers_;
   size_t held_ = 0;
-  std::vector<std::unique_ptr<RestCall>> all_;
-  std::vector<RestCall*> free_;
+  net::FreeList<RestCall> free_;
 };
 
 }  // namespace torchfleet::gateway

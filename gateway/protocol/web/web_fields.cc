@@ -8,11 +8,23 @@
 namespace torchfleet::gateway {
 namespace {
 
-constexpr std::array<std::string_view, 17> kOfTheClient = {
-    "cache-control", "connection", "cookie",  "dnt",     "expect",
-    "forwarded",     "keep-alive", "origin",  "pragma",  "priority",
-    "referer",       "upgrade",    "via",     "x-grpc-web", "x-user-agent",
-    "transfer-encoding", "inference-header-content-length"};
+constexpr std::array<std::string_view, 17> kOfTheClient = {"cache-control",
+                                                           "connection",
+                                                           "cookie",
+                                                           "dnt",
+                                                           "expect",
+                                                           "forwarded",
+                                                           "keep-alive",
+                                                           "origin",
+                                                           "pragma",
+                                                           "priority",
+                                                           "referer",
+                                                           "upgrade",
+                                                           "via",
+                                                           "x-grpc-web",
+                                                           "x-user-agent",
+                                                           "transfer-encoding",
+                                                           "inference-header-content-length"};
 
 bool TravelsFromWeb(std::string_view name) {
   for (const std::string_view prefix : {"accept", "sec-", "content-", "access-control-"}) {

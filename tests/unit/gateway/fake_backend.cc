@@ -87,7 +87,8 @@ grpc::ServerUnaryReactor* FakeBackend::ModelMetadata(grpc::CallbackServerContext
 }
 
 TestGateway::TestGateway() : calls_(clock_.Now(), 2), front_(fleet_, backends_, calls_, clock_) {
-  auto edge = Edge::Start({.listen = "127.0.0.1:0", .threads = 2}, {&front_}, {fleet_, backends_, calls_});
+  auto edge =
+      Edge::Start({.listen = "127.0.0.1:0", .threads = 2}, {&front_}, {fleet_, backends_, calls_});
   if (!edge.ok()) throw std::runtime_error(edge.status().ToString());
   edge_ = *std::move(edge);
   grpc::ChannelArguments arguments;

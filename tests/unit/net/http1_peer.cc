@@ -70,7 +70,8 @@ int CancelledStreams() { return cancelled; }
 std::unique_ptr<Server> Http1Server(Http2Options options) {
   ServerOptions server_options;
   server_options.http2 = options;
-  auto server = Server::Start(server_options, [](Loop&) { return std::make_unique<TestService>(); });
+  auto server =
+      Server::Start(server_options, [](Loop&) { return std::make_unique<TestService>(); });
   REQUIRE(server.ok());
   return *std::move(server);
 }

@@ -20,7 +20,8 @@ struct Told {
 
 std::string Fields(const Headers& headers) {
   std::string text;
-  for (const auto [name, value] : headers) text += std::string(name) + "=" + std::string(value) + ";";
+  for (const auto [name, value] : headers)
+    text += std::string(name) + "=" + std::string(value) + ";";
   return text;
 }
 

@@ -24,8 +24,7 @@ std::string Passed(const net::Headers& request, std::string_view name) {
 
 TEST_CASE("CallIds: what the caller sent is passed on", "[gateway][record]") {
   CHECK(Passed(With("traceparent", kTrace), "traceparent") == kTrace);
-  CHECK(Passed(With("traceparent", kTrace), "x-request-id") ==
-        "0af7651916cd43dd8448eb211c80319c");
+  CHECK(Passed(With("traceparent", kTrace), "x-request-id") == "0af7651916cd43dd8448eb211c80319c");
   CHECK(Passed(With("x-request-id", "mine"), "x-request-id") == "mine");
   const std::string later = "01" + std::string(kTrace.substr(2)) + "-more";
   CHECK(Passed(With("traceparent", later), "traceparent") == later);

@@ -97,8 +97,8 @@ TEST_CASE("ControlAction: configuration and statistics with numbers as numbers",
   model->set_name("m");
   model->mutable_inference_stats()->mutable_success()->set_ns(uint64_t{1} << 63);
   CHECK(Document(Route(Action::kModelStatistics),
-                 statistics)["model_stats"][0]["inference_stats"]["success"]["ns"] ==
-        uint64_t{1} << 63);
+                 statistics)["model_stats"][0]["inference_stats"]["success"]["ns"] == uint64_t{1}
+                                                                                          << 63);
 }
 
 TEST_CASE("ControlAction: TensorFlow Serving's states", "[gateway][web]") {

@@ -26,12 +26,12 @@ TEST_CASE("CrossOrigin: pages of this machine may call, others when they are nam
     const char* origin;
     bool allowed;
   };
-  for (const Row& row : {Row{"http://localhost:3000", true}, Row{"https://localhost", true},
-                         Row{"http://127.0.0.1:8080", true}, Row{"http://[::1]:1", true},
-                         Row{"https://example.org", true}, Row{"http://example.org", false},
-                         Row{"https://example.org.evil.net", false},
-                         Row{"http://localhost.evil.net", false}, Row{"null", false},
-                         Row{"http://127.0.0.1.evil.net", false}}) {
+  for (const Row& row :
+       {Row{"http://localhost:3000", true}, Row{"https://localhost", true},
+        Row{"http://127.0.0.1:8080", true}, Row{"http://[::1]:1", true},
+        Row{"https://example.org", true}, Row{"http://example.org", false},
+        Row{"https://example.org.evil.net", false}, Row{"http://localhost.evil.net", false},
+        Row{"null", false}, Row{"http://127.0.0.1.evil.net", false}}) {
     CAPTURE(row.origin);
     CHECK(AllowedBy(named, row.origin) == (row.allowed ? row.origin : "none"));
   }

@@ -20,9 +20,7 @@ struct HttpAnswer {
   // The stream ended as it should.
   bool whole = false;
 
-  std::string header(std::string_view name) const {
-    return std::string(headers.ValueOr(name, ""));
-  }
+  std::string header(std::string_view name) const { return std::string(headers.ValueOr(name, "")); }
 };
 
 class HttpClient final : private net::Http2Connection::Owner, private net::StreamHandler {
