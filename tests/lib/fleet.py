@@ -236,7 +236,7 @@ class Load:
     def __init__(self, process, callers=4, model="echo", timeout=10):
         self.process, self.model, self.timeout = process, model, timeout * SLOW
         self.stopping = threading.Event()
-        self.answers, self.failures = 0, []
+        self.answers, self.failures, self.durations = 0, [], []
         self.progress = queue.Queue()
         self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(callers)]
 
@@ -246,18 +246,29 @@ class Load:
         while not self.stopping.is_set():
             count += 1
             request = echo_request(self.model, f"{number}-{count}")
+            begun = time.monotonic()
             try:
                 response = client.ModelInfer(request, timeout=self.timeout)
                 if not is_echo_of(request, response):
                     self.failures.append(f"{request.id} got another's answer")
             except grpc.RpcError as error:
                 self.failures.append(f"{error.code()}: {error.details()}")
+            self.durations.append(time.monotonic() - begun)
             self.progress.put(1)
 
     def wait_answers(self, count):
         for _ in range(count):
             self.progress.get(timeout=30 * SLOW)
         self.answers += count
+
+    def wait_new_answers(self, count):
+        """Not counting those that have come by now."""
+        self.wait_answers(self.progress.qsize() + count)
+
+    def p99(self):
+        """Seconds, of all calls that have ended."""
+        ordered = sorted(self.durations)
+        return ordered[len(ordered) * 99 // 100]
 
     def __enter__(self):
         for thread in self.threads:
