@@ -10,12 +10,35 @@
 #include "model-worker/worker_metrics.h"
 
 namespace torchfleet::worker {
+namespace {
+
+// Gateways are the callers: each puts all its calls on a few connections, and
+// cancels many at once when their callers go.
+net::ServerOptions PortOptions(const std::string& listen) {
+  net::ServerOptions options;
+  options.listen = listen;
+  options.http2.limits.header_bytes = 64 << 10;
+  options.http2.limits.streams = 1 << 16;
+  options.http2.limits.stream_window = 1 << 20;
+  options.http2.limits.resets = {100000, 10000};
+  options.http2.limits.pings = {10000, 1000};
+  options.http2.times.idle = absl::InfiniteDuration();
+  return options;
+}
+
+}  // namespace
 
 WorkerServer::WorkerServer(RepositoryModel model, size_t queue_size, const Clock& clock)
     : clock_(clock),
       model_(std::move(model)),
       queue_(queue_size, clock),
-      service_({model_.spec, queue_, statistics_, open_calls_, clock}, model_.config) {}
+      context_{.spec = model_.spec,
+               .queue = queue_,
+               .statistics = statistics_,
+               .open_calls = open_calls_,
+               .readiness = readiness_,
+               .clock = clock},
+      service_(model_.spec, model_.config, statistics_, readiness_) {}
 
 absl::StatusOr<std::unique_ptr<WorkerServer>> WorkerServer::Start(const WorkerOptions& options,
                                                                   const WorkerPlace& place,
@@ -35,7 +58,8 @@ WorkerServer::~WorkerServer() {
   if (announcer_) announcer_->Stop();
   queue_.Close();
   if (executor_) executor_->Stop();
-  if (server_) server_->Drain(absl::ZeroDuration());
+  if (port_) port_->Stop();
+  if (control_) control_->Drain(absl::ZeroDuration());
 }
 
 absl::Status WorkerServer::Listen(const WorkerPlace& place) {
@@ -46,8 +70,13 @@ absl::Status WorkerServer::Listen(const WorkerPlace& place) {
         if (!executor) return {};
         return {executor->running(), executor->mismatches()};
       }));
-  operators_->SetReadiness([this] { return service_.Ready(); });
-  ASSIGN_OR_RETURN(server_, GrpcServer::Start(place.listen, {&service_}));
+  operators_->SetReadiness([this] { return readiness_.Status(); });
+  ASSIGN_OR_RETURN(control_,
+                   GrpcServer::Start("unix-abstract:torchfleet-" + RandomId(), {&service_}));
+  ASSIGN_OR_RETURN(const net::Address behind, net::ParseAddress(control_->address()));
+  ASSIGN_OR_RETURN(port_, net::Server::Start(PortOptions(place.listen), [=, this](net::Loop& loop) {
+                     return std::make_unique<FrontService>(loop, context_, behind);
+                   }));
   return absl::OkStatus();
 }
 
@@ -69,10 +98,10 @@ absl::Status WorkerServer::Load(const ModelLoader& loader) {
   ASSIGN_OR_RETURN(loaded_, loader(model_.version.model_file, spec()));
   executor_ = std::make_unique<Executor>(queue_, *loaded_, spec(), clock_);
   running_executor_.store(executor_.get(), std::memory_order_release);
-  service_.SetLoaded();
-  service_.SetReady(true);
-  server_->SetServing(true);
-  server_->SetServing(inference::GRPCInferenceService::service_full_name(), true);
+  readiness_.SetLoaded();
+  readiness_.SetReady(true);
+  control_->SetServing(true);
+  control_->SetServing(inference::GRPCInferenceService::service_full_name(), true);
   if (announcer_) {
     announcer_->SetState(registry::v1::WORKER_STATE_READY);
     // Whoever waits for this worker wants to call it; without a registry it
@@ -99,17 +128,18 @@ registry::v1::Load WorkerServer::CurrentLoad() const {
 
 void WorkerServer::Drain(absl::Duration delay, absl::Duration timeout) {
   LogInfo("worker drains", {{"model", spec().name}, {"version", spec().version}});
-  service_.SetReady(false);
-  server_->SetServing(false);
-  server_->SetServing(inference::GRPCInferenceService::service_full_name(), false);
+  readiness_.SetReady(false);
+  control_->SetServing(false);
+  control_->SetServing(inference::GRPCInferenceService::service_full_name(), false);
   if (announcer_) announcer_->SetState(registry::v1::WORKER_STATE_DRAINING);
   // Calls go on meanwhile; a second signal ends the process.
   absl::SleepFor(delay);
-  // gRPC's own shutdown answers CANCELLED to calls that meet it; ours tells
-  // them to go elsewhere, and gRPC's comes when nobody is left.
+  // Whoever comes now is told to go elsewhere; the port closes when nobody is
+  // left.
   const bool finished = open_calls_.Close(timeout);
   if (!finished) queue_.Close();
-  server_->Drain(finished ? absl::Seconds(1) : absl::ZeroDuration());
+  port_->Drain(finished ? absl::Seconds(1) : absl::ZeroDuration());
+  control_->Drain(absl::ZeroDuration());
   Leave();
 }
 

@@ -12,11 +12,13 @@
 #include "base/grpc_server.h"
 #include "base/metrics.h"
 #include "model-worker/execute/executor.h"
+#include "model-worker/front/front_service.h"
 #include "model-worker/front/inference_service.h"
 #include "model-worker/front/model_statistics.h"
 #include "model-worker/front/open_calls.h"
 #include "model-worker/load/model_loader.h"
 #include "model-worker/queue/request_queue.h"
+#include "net/server/server.h"
 #include "registry/client/announcer.h"
 
 namespace torchfleet::worker {
@@ -58,7 +60,7 @@ class WorkerServer {
   // Tells the registry that this worker is gone; also while Drain waits.
   void Leave();
 
-  const std::string& address() const { return server_->address(); }
+  const std::string& address() const { return port_->address(); }
   const std::string& operator_address() const { return operators_->address(); }
   const ModelSpec& spec() const { return model_.spec; }
 
@@ -75,13 +77,17 @@ class WorkerServer {
   ModelStatistics statistics_;
   RequestQueue queue_;
   OpenCalls open_calls_;
+  Readiness readiness_;
+  const InferContext context_;
   InferenceService service_;
   std::unique_ptr<Model> loaded_;
   // Set once, before anybody asks for figures.
   std::atomic<Executor*> running_executor_ = nullptr;
   std::unique_ptr<Executor> executor_;
   std::unique_ptr<OperatorServer> operators_;
-  std::unique_ptr<GrpcServer> server_;
+  // What is no inference, behind the port.
+  std::unique_ptr<GrpcServer> control_;
+  std::unique_ptr<net::Server> port_;
   std::unique_ptr<registry::Announcer> announcer_;
 };
 

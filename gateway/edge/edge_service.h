@@ -7,7 +7,6 @@
 
 #include "base/snapshot.h"
 #include "gateway/discover/fleet_snapshot.h"
-#include "gateway/edge/control_call.h"
 #include "gateway/forward/infer_call.h"
 #include "gateway/protocol/grpc_entry.h"
 #include "gateway/protocol/stream/stream_infer_call.h"
@@ -15,6 +14,7 @@
 #include "gateway/protocol/web/grpc_web_call.h"
 #include "gateway/protocol/web/rest_call.h"
 #include "gateway/record/access_log.h"
+#include "net/grpc/passed_call.h"
 #include "net/server/service.h"
 
 namespace torchfleet::gateway {
@@ -40,12 +40,14 @@ class EdgeService final : public net::Service, private GrpcEntry {
   net::StreamHandler& Enter(net::Stream& call, CallRecord& record) override {
     return Grpc(call, &record);
   }
+  void Log(const net::PassedCallEnd& end);
   net::StreamHandler& Grpc(net::Stream& call, CallRecord* outer);
 
   AccessLogLines log_;
   InferCallPool infer_calls_;
   StreamInferCallPool stream_calls_;
-  ControlCallPool control_calls_;
+  CallRecord control_record_;
+  net::PassedCallPool control_calls_;
   GrpcWebCallPool web_calls_;
   RestCallPool rest_calls_;
 };

@@ -8,7 +8,6 @@
 #include "gateway/forward/header_rules.h"
 #include "gateway/forward/infer_call.h"
 #include "gateway/forward/method_names.h"
-#include "gateway/forward/worker_links.h"
 
 // The side of an InferCall that faces the workers: attempts, one at a time.
 
@@ -55,7 +54,7 @@ std::shared_ptr<Backend> InferCall::ChooseBackend() {
 bool InferCall::Try(std::shared_ptr<Backend> backend) {
   tried_.push_back(backend.get());
   net::Http2Connection* const link =
-      backend->net_address() ? pool_.links_->Find(*backend->net_address()) : nullptr;
+      backend->net_address() ? pool_.links_.Find(*backend->net_address()) : nullptr;
   if (!link) {
     backend->SetFailed(pool_.loop_.now());
     return false;

@@ -8,12 +8,24 @@
 #include "base/status.h"
 #include "gateway/forward/header_rules.h"
 #include "gateway/forward/method_names.h"
-#include "gateway/forward/worker_links.h"
 
 namespace torchfleet::gateway {
 namespace {
 
 constexpr std::string_view kContentType = "application/grpc";
+
+// A worker that owes a sign of life is pinged, so that a frozen one is noticed
+// within kFrozenAfter.
+net::Http2Options WorkerOptions() {
+  net::Http2Options options;
+  options.limits.header_bytes = 64 << 10;
+  options.limits.stream_window = 1 << 20;
+  options.limits.connection_window = 16 << 20;
+  options.times.idle = absl::InfiniteDuration();
+  options.times.ping_after = kPingInterval;
+  options.times.ping_answer = kFrozenAfter - kPingInterval;
+  return options;
+}
 
 net::GrpcStatus ToNet(const absl::Status& status) {
   const grpc::Status wire = ToGrpc(status);
@@ -197,7 +209,7 @@ InferCallPool::InferCallPool(net::Loop& loop, size_t index, const InferContext& 
       calls_(context.calls.table()),
       other_calls_(*context.calls.other()),
       log_(log),
-      links_(std::make_unique<WorkerLinks>(loop)) {}
+      links_(loop, WorkerOptions()) {}
 
 // Nothing ever leaves the table.
 ModelCalls& InferCallPool::CallsOf(std::string_view model) {
@@ -205,8 +217,6 @@ ModelCalls& InferCallPool::CallsOf(std::string_view model) {
   const auto found = table.find(model);
   return found == table.end() ? other_calls_ : *found->second;
 }
-
-InferCallPool::~InferCallPool() = default;
 
 InferCall& InferCallPool::Take(net::Stream& caller, CallRecord* outer) {
   InferCall& call = free_.Take(*this);

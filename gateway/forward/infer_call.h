@@ -32,6 +32,7 @@
 #include "gateway/record/call_record.h"
 #include "gateway/route/route_policy.h"
 #include "net/buffer/free_list.h"
+#include "net/client/links.h"
 #include "net/grpc/status.h"
 #include "net/http/stream.h"
 #include "net/loop/loop.h"
@@ -121,7 +122,6 @@ class InferCallPool {
  public:
   // `index`: which loop of all it is, from 0.
   InferCallPool(net::Loop& loop, size_t index, const InferContext& context, AccessLogLines& log);
-  ~InferCallPool();
 
   InferCall& Take(net::Stream& caller, CallRecord* outer);
 
@@ -137,7 +137,7 @@ class InferCallPool {
   SnapshotView<ModelCallsTable::Table> calls_;
   ModelCalls& other_calls_;
   AccessLogLines& log_;
-  std::unique_ptr<class WorkerLinks> links_;
+  net::Links links_;
   net::Headers headers_;
   net::FreeList<InferCall> free_;
 };

@@ -1,14 +1,17 @@
 #pragma once
-// Open Inference messages to the worker's own terms and back.
+// Open Inference messages to the worker's own terms and back. Pure.
 
 #include <list>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "inference/grpc_service.pb.h"
 #include "model-worker/execute/model_spec.h"
 #include "model-worker/front/request_check.h"
+#include "wire/infer_views.h"
+#include "wire/infer_writer.h"
 
 namespace torchfleet::worker {
 
@@ -18,15 +21,25 @@ struct DecodedRequest {
   std::vector<ClaimedInput> inputs;
   std::vector<std::string_view> requested_outputs;
   std::list<std::string> converted;
+
+  void Clear() {
+    inputs.clear();
+    requested_outputs.clear();
+    converted.clear();
+  }
 };
 
-// Lays out the tensors of `request`, which outlives the result. INVALID_ARGUMENT
-// when raw and typed contents are mixed, their counts do not fit, the elements
-// stand in another datatype's field, or a value does not fit its datatype.
-absl::StatusOr<DecodedRequest> DecodeRequest(const inference::ModelInferRequest& request);
+// Lays out the tensors of `request`, whose message outlives `decoded`.
+// INVALID_ARGUMENT when raw and typed contents are mixed, their counts do not
+// fit, the elements stand in another datatype's field, or a value does not fit
+// its datatype.
+absl::Status DecodeRequest(const wire::InferRequestView& request, DecodedRequest& decoded);
 
-// Moves the outputs that the request wants into the response.
-void EncodeResponse(const ModelSpec& spec, const std::vector<size_t>& wanted,
-                    std::vector<OutputTensor> outputs, inference::ModelInferResponse* response);
+// A ModelInferResponse of the `wanted` outputs, in that order, as pieces that
+// stand until the writer's next message; tensors are pieces of their own, by
+// reference. RESOURCE_EXHAUSTED when it is too large for a message.
+absl::StatusOr<std::span<const std::string_view>> WriteResponse(
+    const ModelSpec& spec, std::string_view id, const std::vector<size_t>& wanted,
+    const std::vector<OutputTensor>& outputs, wire::InferWriter& writer);
 
 }  // namespace torchfleet::worker

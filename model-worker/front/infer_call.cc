@@ -1,106 +1,90 @@
 #include "model-worker/front/infer_call.h"
 
-#include <fmt/format.h>
+#include <algorithm>
+#include <utility>
 
-#include <new>
-
-#include "absl/time/clock.h"
 #include "base/grpc_status.h"
 #include "base/status.h"
+#include "model-worker/front/codec.h"
 
 namespace torchfleet::worker {
 namespace {
 
-// gRPC tells deadlines by the wall clock; ours run on the monotonic one.
-Instant Deadline(const grpc::CallbackServerContext& call, const Clock& clock) {
-  const auto deadline = call.deadline();
-  if (deadline == std::chrono::system_clock::time_point::max()) return Instant::Infinite();
-  return clock.Now() + (absl::FromChrono(deadline) - absl::Now());
+// A tensor of fewer bytes is copied into the message: cheaper than a piece of
+// its own.
+constexpr size_t kWorthReference = 16 << 10;
+
+net::GrpcStatus ToNet(const absl::Status& status) {
+  const grpc::Status wire = ToGrpc(status);
+  return {.code = status.code(), .message = wire.error_message(), .details = wire.error_details()};
 }
 
 }  // namespace
 
-InferCall* InferCall::Begin(const Context& context, grpc::CallbackServerContext* call,
-                            const grpc::ByteBuffer* request, grpc::ByteBuffer* response) {
-  auto self = std::shared_ptr<InferCall>(new InferCall(context, response));
-  self->self_ = self;
-  self->deadline_ = Deadline(*call, context.clock);
-  absl::Status status;
-  try {
-    status = self->Parse(*request);
-    if (status.ok()) status = self->Check();
-  } catch (const std::bad_alloc&) {
-    status = absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
-  }
-  if (status.ok()) status = context.queue.Push(self);
-  if (!status.ok()) {
-    context.statistics.Counted(status.code());
-    self->End(status);
-  }
-  return self.get();
+InferCall& InferCallPool::Take(net::GrpcServerCall& call) {
+  InferCall& taken = free_.Take(*this);
+  taken.Begin(call);
+  return taken;
 }
 
-absl::Status InferCall::Parse(const grpc::ByteBuffer& request) {
-  // Deserialize takes the bytes; a copy of the buffer shares them.
-  grpc::ByteBuffer bytes = request;
-  if (grpc::SerializationTraits<inference::ModelInferRequest>::Deserialize(&bytes, &request_)
-          .ok()) {
-    return absl::OkStatus();
+InferCall::InferCall(InferCallPool& pool)
+    : pool_(pool), task_(pool.context_, pool.box_, static_cast<InferTask::Asker&>(*this)) {}
+
+void InferCall::OnMessage(net::GrpcServerCall& call, const net::Slice& message) {
+  if (std::exchange(has_message_, true)) {
+    return call.Finish({absl::StatusCode::kInternal, "several messages came; expected one"});
   }
-  return absl::InvalidArgumentError("the request is not a well-formed message");
+  message_ = net::Slice(message);
 }
 
-absl::Status InferCall::Check() {
-  const ModelSpec& spec = context_.spec;
-  if (request_.model_name() != spec.name) {
-    return absl::NotFoundError(fmt::format("model '{}' is not here; this worker serves '{}'",
-                                           Clip(request_.model_name()), spec.name));
+void InferCall::OnHalfClose(net::GrpcServerCall& call) {
+  if (!has_message_) {
+    return call.Finish({absl::StatusCode::kInternal, "no message came; expected one"});
   }
-  if (!request_.model_version().empty() && request_.model_version() != spec.version) {
-    return absl::NotFoundError(
-        fmt::format("version '{}' of model '{}' is not here; this worker serves version {}",
-                    Clip(request_.model_version()), spec.name, spec.version));
+  asking_ = true;
+  const net::Slice message = std::move(message_);
+  task_.Start(message, call.deadline());
+}
+
+void InferCall::OnAnswer(InferTask& task, absl::StatusOr<std::vector<OutputTensor>> outputs) {
+  asking_ = false;
+  if (call_) {
+    absl::Status status = outputs.status();
+    if (outputs.ok()) status = Send(task, *std::move(outputs));
+    call_->Finish(status.ok() ? net::GrpcStatus() : ToNet(status));
+  } else {
+    pool_.free_.Give(*this);
   }
-  RETURN_IF_ERROR(CheckCounts(spec, static_cast<size_t>(request_.inputs_size()),
-                              static_cast<size_t>(request_.outputs_size())));
-  ASSIGN_OR_RETURN(decoded_, DecodeRequest(request_));
-  ASSIGN_OR_RETURN(checked_, CheckRequest(spec, decoded_.inputs, decoded_.requested_outputs));
+}
+
+absl::Status InferCall::Send(const InferTask& task, std::vector<OutputTensor> outputs) {
+  ASSIGN_OR_RETURN(const auto pieces, WriteResponse(pool_.context_.spec, task.id(), task.wanted(),
+                                                    outputs, pool_.writer_));
+  char prefix[net::kGrpcPrefixSize];
+  net::WriteGrpcPrefix(pool_.writer_.size(), prefix);
+  call_->SendBytes(std::string_view(prefix, sizeof prefix));
+  for (const std::string_view piece : pieces) {
+    const auto tensor = std::find_if(outputs.begin(), outputs.end(), [&](const auto& output) {
+      return output.bytes.data() == piece.data();
+    });
+    if (tensor == outputs.end() || piece.size() < kWorthReference) {
+      call_->SendBytes(piece);
+    } else {
+      call_->SendBytes(net::Slice::Keep(std::move(tensor->bytes)));
+    }
+  }
   return absl::OkStatus();
 }
 
-void InferCall::Answer(absl::StatusOr<std::vector<OutputTensor>> outputs,
-                       const RequestTimes& times) {
-  context_.statistics.Answered(outputs.status().code(), times, checked_.batch.value_or(1),
-                               absl::Now());
-  if (outputs.ok()) {
-    inference::ModelInferResponse response;
-    EncodeResponse(context_.spec, checked_.outputs, *std::move(outputs), &response);
-    response.set_id(request_.id());
-    bool own_buffer = false;
-    const grpc::Status written =
-        grpc::SerializationTraits<inference::ModelInferResponse>::Serialize(
-            response, response_bytes_, &own_buffer);
-    End(written.ok() ? absl::OkStatus()
-                     : absl::ResourceExhaustedError("the answer is too large for one message"));
+void InferCall::OnDone(net::GrpcServerCall&, bool) {
+  call_ = nullptr;
+  message_ = net::Slice();
+  has_message_ = false;
+  if (asking_) {
+    task_.Abandon();  // gives it back, now or later
   } else {
-    End(outputs.status());
+    pool_.free_.Give(*this);
   }
 }
-
-void InferCall::OnCancel() {
-  // What runs already finishes on its own; its answer goes nowhere.
-  if (!context_.queue.Remove(this)) return;
-  const absl::Status status = absl::CancelledError("the caller has gone");
-  context_.statistics.Counted(status.code());
-  End(status);
-}
-
-void InferCall::OnDone() {
-  OpenCalls& open_calls = context_.open_calls;
-  self_.reset();
-  open_calls.End();
-}
-
-void InferCall::End(const absl::Status& status) { Finish(ToGrpc(status)); }
 
 }  // namespace torchfleet::worker

@@ -1,63 +1,53 @@
 #pragma once
-// One ModelInfer call: decoded and checked on gRPC's thread, queued, answered
-// from an executor's.
+// A ModelInfer call: one request, one answer.
 //
-// Owns itself until gRPC is done with it; the queue and the executor share it
-// meanwhile, since it holds the request's bytes.
+// Used again once the caller's side is over and its request is answered. Only
+// on its loop's thread.
 
-#include <memory>
-#include <mutex>
-
-#include "absl/base/thread_annotations.h"
-#include "inference/grpc_service.grpc.pb.h"
-#include "model-worker/execute/model_spec.h"
-#include "model-worker/front/codec.h"
-#include "model-worker/front/model_statistics.h"
-#include "model-worker/front/open_calls.h"
-#include "model-worker/queue/request_queue.h"
+#include "model-worker/front/infer_task.h"
+#include "net/buffer/free_list.h"
+#include "net/grpc/server_call.h"
+#include "wire/infer_writer.h"
 
 namespace torchfleet::worker {
 
-class InferCall : public grpc::ServerUnaryReactor, public Request {
+class InferCallPool;
+
+class InferCall final : public net::GrpcServerHandler, private InferTask::Asker {
  public:
-  // What every call of a worker shares; outlives the calls.
-  struct Context {
-    const ModelSpec& spec;
-    RequestQueue& queue;
-    ModelStatistics& statistics;
-    OpenCalls& open_calls;
-    const Clock& clock;
-  };
+  explicit InferCall(InferCallPool& pool);
 
-  // Parses the request itself: gRPC's own parser would answer UNIMPLEMENTED to
-  // bytes that are no message. Answers at once when the request is wrong, else queues it. The call
-  // was begun in `context.open_calls` and ends there.
-  static InferCall* Begin(const Context& context, grpc::CallbackServerContext* call,
-                          const grpc::ByteBuffer* request, grpc::ByteBuffer* response);
-
-  const CheckedRequest& checked() const override { return checked_; }
-  Instant deadline() const override { return deadline_; }
-  void Answer(absl::StatusOr<std::vector<OutputTensor>> outputs,
-              const RequestTimes& times) override;
-  void OnCancel() override;
-  void OnDone() override;
+  void Begin(net::GrpcServerCall& call) { call_ = &call; }
 
  private:
-  InferCall(const Context& context, grpc::ByteBuffer* response)
-      : context_(context), response_bytes_(response) {}
+  void OnMessage(net::GrpcServerCall& call, const net::Slice& message) override;
+  void OnHalfClose(net::GrpcServerCall& call) override;
+  void OnDone(net::GrpcServerCall& call, bool finished) override;
+  void OnAnswer(InferTask& task, absl::StatusOr<std::vector<OutputTensor>> outputs) override;
+  absl::Status Send(const InferTask& task, std::vector<OutputTensor> outputs);
 
-  absl::Status Parse(const grpc::ByteBuffer& request);
+  InferCallPool& pool_;
+  InferTask task_;
+  net::GrpcServerCall* call_ = nullptr;  // null once the caller's side is over
+  net::Slice message_;
+  bool has_message_ = false;
+  bool asking_ = false;
+};
 
-  absl::Status Check();
-  void End(const absl::Status& status);
+// The calls of one loop and what they share.
+class InferCallPool {
+ public:
+  InferCallPool(net::Loop& loop, const InferContext& context) : context_(context), box_(loop) {}
 
-  const Context context_;
-  grpc::ByteBuffer* const response_bytes_;
-  inference::ModelInferRequest request_;
-  std::shared_ptr<InferCall> self_;
-  DecodedRequest decoded_;
-  CheckedRequest checked_;
-  Instant deadline_ = Instant::Infinite();
+  InferCall& Take(net::GrpcServerCall& call);
+
+ private:
+  friend class InferCall;
+
+  const InferContext& context_;
+  wire::InferWriter writer_;
+  net::FreeList<InferCall> free_;
+  AnswerBox box_;  // goes first: it waits for the calls' tasks
 };
 
 }  // namespace torchfleet::worker

@@ -37,12 +37,11 @@ void Fill(const ModelStatistics::Duration& from, inference::StatisticDuration* t
 
 absl::Status InferenceService::CheckModel(const std::string& name,
                                           const std::string& version) const {
-  const ModelSpec& spec = context_.spec;
-  if (name == spec.name && (version.empty() || version == spec.version)) return absl::OkStatus();
+  if (name == spec_.name && (version.empty() || version == spec_.version)) return absl::OkStatus();
   return absl::NotFoundError(
       fmt::format("model '{}' version '{}' is not here; this worker serves "
                   "'{}' version {}",
-                  Clip(name), Clip(version), spec.name, spec.version));
+                  Clip(name), Clip(version), spec_.name, spec_.version));
 }
 
 ServerUnaryReactor* InferenceService::ServerLive(CallbackServerContext* call,
@@ -55,14 +54,14 @@ ServerUnaryReactor* InferenceService::ServerLive(CallbackServerContext* call,
 ServerUnaryReactor* InferenceService::ServerReady(CallbackServerContext* call,
                                                   const inference::ServerReadyRequest*,
                                                   inference::ServerReadyResponse* response) {
-  response->set_ready(ready_);
+  response->set_ready(readiness_.ready());
   return Finish(call, absl::OkStatus());
 }
 
 ServerUnaryReactor* InferenceService::ModelReady(CallbackServerContext* call,
                                                  const inference::ModelReadyRequest* request,
                                                  inference::ModelReadyResponse* response) {
-  response->set_ready(ready_ && CheckModel(request->name(), request->version()).ok());
+  response->set_ready(readiness_.ready() && CheckModel(request->name(), request->version()).ok());
   return Finish(call, absl::OkStatus());
 }
 
@@ -82,11 +81,11 @@ ServerUnaryReactor* InferenceService::ModelMetadata(CallbackServerContext* call,
                                                     inference::ModelMetadataResponse* response) {
   const absl::Status status = CheckModel(request->name(), request->version());
   if (!status.ok()) return Finish(call, status);
-  response->set_name(context_.spec.name);
-  response->add_versions(context_.spec.version);
-  response->set_platform(context_.spec.platform);
-  Describe(context_.spec.inputs, response->mutable_inputs());
-  Describe(context_.spec.outputs, response->mutable_outputs());
+  response->set_name(spec_.name);
+  response->add_versions(spec_.version);
+  response->set_platform(spec_.platform);
+  Describe(spec_.inputs, response->mutable_inputs());
+  Describe(spec_.outputs, response->mutable_outputs());
   return Finish(call, absl::OkStatus());
 }
 
@@ -101,50 +100,33 @@ ServerUnaryReactor* InferenceService::ModelConfig(CallbackServerContext* call,
 ServerUnaryReactor* InferenceService::ModelStatistics(
     CallbackServerContext* call, const inference::ModelStatisticsRequest* request,
     inference::ModelStatisticsResponse* response) {
-  const ModelSpec& spec = context_.spec;
-  const std::string& name = request->name().empty() ? spec.name : request->name();
+  const std::string& name = request->name().empty() ? spec_.name : request->name();
   const absl::Status status = CheckModel(name, request->version());
   if (!status.ok()) return Finish(call, status);
   auto* model = response->add_model_stats();
-  model->set_name(spec.name);
-  model->set_version(spec.version);
-  const auto& statistics = context_.statistics;
-  model->set_last_inference(statistics.last_ms.load(std::memory_order_relaxed));
-  model->set_inference_count(statistics.rows_answered.load(std::memory_order_relaxed));
-  model->set_execution_count(statistics.executions.load(std::memory_order_relaxed));
+  model->set_name(spec_.name);
+  model->set_version(spec_.version);
+  model->set_last_inference(statistics_.last_ms.load(std::memory_order_relaxed));
+  model->set_inference_count(statistics_.rows_answered.load(std::memory_order_relaxed));
+  model->set_execution_count(statistics_.executions.load(std::memory_order_relaxed));
   auto* stages = model->mutable_inference_stats();
-  Fill(statistics.success, stages->mutable_success());
-  Fill(statistics.fail, stages->mutable_fail());
-  Fill(statistics.queue, stages->mutable_queue());
-  Fill(statistics.compute, stages->mutable_compute_infer());
+  Fill(statistics_.success, stages->mutable_success());
+  Fill(statistics_.fail, stages->mutable_fail());
+  Fill(statistics_.queue, stages->mutable_queue());
+  Fill(statistics_.compute, stages->mutable_compute_infer());
   return Finish(call, absl::OkStatus());
 }
 
 ServerUnaryReactor* InferenceService::RepositoryIndex(
     CallbackServerContext* call, const inference::RepositoryIndexRequest* request,
     inference::RepositoryIndexResponse* response) {
-  if (ready_ || !request->ready()) {
+  if (readiness_.ready() || !request->ready()) {
     auto* model = response->add_models();
-    model->set_name(context_.spec.name);
-    model->set_version(context_.spec.version);
-    model->set_state(ready_ ? "READY" : loaded_ ? "UNLOADING" : "LOADING");
+    model->set_name(spec_.name);
+    model->set_version(spec_.version);
+    model->set_state(readiness_.ready() ? "READY" : readiness_.loaded() ? "UNLOADING" : "LOADING");
   }
   return Finish(call, absl::OkStatus());
-}
-
-ServerUnaryReactor* InferenceService::ModelInfer(CallbackServerContext* call,
-                                                 const grpc::ByteBuffer* request,
-                                                 grpc::ByteBuffer* response) {
-  if (!loaded_) {
-    return Finish(call, WithRetryDelay(absl::UnavailableError("the model is still loading"),
-                                       absl::Seconds(1)));
-  }
-  if (!context_.open_calls.Begin()) {
-    context_.statistics.Counted(absl::StatusCode::kUnavailable);
-    return Finish(call, WithRetryDelay(absl::UnavailableError("this worker takes no more calls"),
-                                       absl::Milliseconds(100)));
-  }
-  return InferCall::Begin(context_, call, request, response);
 }
 
 }  // namespace torchfleet::worker

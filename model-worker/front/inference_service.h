@@ -1,35 +1,21 @@
 #pragma once
-// The worker's gRPC service: one model, called directly or by a gateway.
+// What a worker answers of itself; inference is not among it.
 //
-// Begins not ready: health and metadata answer, ModelInfer is UNAVAILABLE.
-// Borrows everything in its context. Thread-safe.
-
-#include <atomic>
+// Borrows everything it is given. Thread-safe.
 
 #include "inference/grpc_service.grpc.pb.h"
-#include "model-worker/front/infer_call.h"
+#include "model-worker/execute/model_spec.h"
+#include "model-worker/front/model_statistics.h"
+#include "model-worker/front/readiness.h"
 
 namespace torchfleet::worker {
 
-// Typed but for ModelInfer, whose bytes its call parses.
-using InferenceMethods = inference::GRPCInferenceService::WithRawCallbackMethod_ModelInfer<
-    inference::GRPCInferenceService::CallbackService>;
-
-class InferenceService : public InferenceMethods {
+class InferenceService : public inference::GRPCInferenceService::CallbackService {
  public:
-  InferenceService(InferCall::Context context, const inference::ModelConfig& config)
-      : context_(context), config_(config) {}
-
-  // Whether health says ready: true once the model is loaded, false when the
-  // worker drains. Calls are taken until the context's open calls are closed.
-  void SetReady(bool ready) { ready_ = ready; }
-  // OK, or UNAVAILABLE with what is awaited.
-  absl::Status Ready() const {
-    if (ready_) return absl::OkStatus();
-    return absl::UnavailableError(loaded_ ? "the worker drains" : "the model is being loaded");
-  }
-  // From here on calls are queued.
-  void SetLoaded() { loaded_ = true; }
+  InferenceService(const ModelSpec& spec, const inference::ModelConfig& config,
+                   const torchfleet::worker::ModelStatistics& statistics,
+                   const Readiness& readiness)
+      : spec_(spec), config_(config), statistics_(statistics), readiness_(readiness) {}
 
   grpc::ServerUnaryReactor* ServerLive(grpc::CallbackServerContext*,
                                        const inference::ServerLiveRequest*,
@@ -55,17 +41,15 @@ class InferenceService : public InferenceMethods {
   grpc::ServerUnaryReactor* RepositoryIndex(grpc::CallbackServerContext*,
                                             const inference::RepositoryIndexRequest*,
                                             inference::RepositoryIndexResponse*) override;
-  grpc::ServerUnaryReactor* ModelInfer(grpc::CallbackServerContext*, const grpc::ByteBuffer*,
-                                       grpc::ByteBuffer*) override;
 
  private:
   // NOT_FOUND unless it is this worker's; empty stands for any.
   absl::Status CheckModel(const std::string& name, const std::string& version) const;
 
-  const InferCall::Context context_;
+  const ModelSpec& spec_;
   const inference::ModelConfig& config_;
-  std::atomic<bool> ready_ = false;
-  std::atomic<bool> loaded_ = false;
+  const torchfleet::worker::ModelStatistics& statistics_;
+  const Readiness& readiness_;
 };
 
 }  // namespace torchfleet::worker

@@ -91,7 +91,7 @@ bool RequestQueue::Remove(const Request* request) {
   if (found == places_.end()) return false;
   waiting_.erase(found->second);
   places_.erase(found);
-  ++figures_.cancelled;
+  ++(request->deadline() <= clock_.Now() ? figures_.expired : figures_.cancelled);
   return true;
 }
 

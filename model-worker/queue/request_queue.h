@@ -41,7 +41,8 @@ class RequestQueue {
   // The next request that is still wanted; waits for one. Nothing once closed.
   Entry Pop();
   // Takes a request out that nobody waits for any more; false when it is not
-  // in here (any more). The caller answers it.
+  // in here (any more). The caller answers it. It counts as expired where its
+  // deadline has passed, as cancelled otherwise.
   bool Remove(const Request* request);
   void Close();
 

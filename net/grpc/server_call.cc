@@ -170,6 +170,12 @@ void GrpcServerCall::SendBytes(Slice bytes) {
   stream_->Send(std::move(bytes), /*end=*/false);
 }
 
+void GrpcServerCall::SendBytes(std::string_view bytes) {
+  if (!stream_ || finished_) return;
+  StartAnswer();
+  stream_->SendCopy(bytes, /*end=*/false);
+}
+
 void GrpcServerCall::MindWaiting() {
   if (stream_->waiting() > service_.options_.waiting_bytes) {
     incoming_.HoldBack(GrpcIncoming::kPeerReadsSlowly);

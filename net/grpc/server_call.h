@@ -73,6 +73,7 @@ class GrpcServerCall final : private StreamHandler {
   void Send(Slice message);
   // Part of a body: messages with their prefixes, cut anywhere.
   void SendBytes(Slice bytes);
+  void SendBytes(std::string_view bytes);
   // Bytes of answers that have not left.
   size_t waiting() const { return stream_ ? stream_->waiting() : 0; }
   // Once; nothing after it. `trailers`: metadata beside the status.

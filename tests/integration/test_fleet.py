@@ -50,6 +50,44 @@ def test_no_version_means_the_highest_ready(fleet):
     assert client.ModelInfer(echo_request()).model_version == "9"
 
 
+def test_access_log_tells_each_call_once(fleet, tmp_path):
+    fleet.add_model("echo")
+    registry = fleet.start_registry()
+    fleet.start_worker("echo", registry)
+    gateway = fleet.start_gateway(registry, "--access-log", str(tmp_path / "log"))
+    wait_model_ready(gateway, "echo")
+    client = stub(gateway)
+    named = [("x-request-id", "mine")]
+    client.ServerLive(pb.ServerLiveRequest(), metadata=named)
+    client.ModelInfer(echo_request(), metadata=named)
+    with pytest.raises(grpc.RpcError):
+        client.ModelConfig(pb.ModelConfigRequest(name="nobody"), metadata=named)
+    rest = urllib.request.Request(f"http://{gateway.address}/v2/models/echo/config",
+                                  headers={"X-Request-Id": "mine"})
+    with urllib.request.urlopen(rest, timeout=20 * lib.SLOW) as answer:
+        assert answer.status == 200
+    endless = grpc.insecure_channel(gateway.address).unary_stream("/grpc.health.v1.Health/Watch")
+    watched = endless(b"", metadata=named)
+    next(watched)
+    watched.cancel()
+
+    def lines():
+        told = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+        return [line for line in told if line["request_id"] == "mine"]
+
+    lib.eventually(lambda: len(lines()) >= 5)
+    assert gateway.terminate() == 0
+    service = "/inference.GRPCInferenceService/"
+    assert sorted((line["protocol"], line["method"], line["code"]) for line in lines()) == [
+        ("grpc", "/grpc.health.v1.Health/Watch", "CANCELLED"),
+        ("grpc", service + "ModelConfig", "NOT_FOUND"),
+        ("grpc", service + "ModelInfer", "OK"),
+        ("grpc", service + "ServerLive", "OK"),
+        ("rest", "GET /v2/models/echo/config", "OK")]
+    live = next(line for line in lines() if line["method"].endswith("ServerLive"))
+    assert live["bytes_in"] == 5 and live["bytes_out"] > 5
+
+
 def test_replicas_share_the_load(fleet):
     fleet.add_model("echo", fake="delay", delay_ms=5)
     _, gateway, workers = fleet.start_all("echo", replicas=2)

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/status.h"
+#include "inference/grpc_service.pb.h"
 
 namespace torchfleet::worker {
 namespace {
@@ -30,6 +31,19 @@ ModelInferRequest Typed(const std::string& datatype, int64_t count,
   *input->mutable_contents() = contents;
   return request;
 }
+
+// A request as the worker has it: the message, its view, and what was decoded.
+struct Received {
+  explicit Received(const ModelInferRequest& request) : message(request.SerializeAsString()) {
+    status = view.Parse(message);
+    REQUIRE(status.ok());
+    status = DecodeRequest(view, decoded);
+  }
+  const std::string message;
+  wire::InferRequestView view;
+  DecodedRequest decoded;
+  absl::Status status;
+};
 
 struct Row {
   std::string datatype;
@@ -79,12 +93,12 @@ TEST_CASE("DecodeRequest: typed contents become the wire's bytes", "[worker][cod
   for (const Row& row : Rows()) {
     INFO(row.datatype);
     const ModelInferRequest request = Typed(row.datatype, row.count, row.contents);
-    const auto decoded = DecodeRequest(request);
-    REQUIRE(decoded.ok());
-    CHECK(decoded->inputs[0].name == "x");
-    CHECK(decoded->inputs[0].datatype == row.datatype);
-    CHECK(decoded->inputs[0].shape == std::vector<int64_t>{row.count});
-    CHECK(decoded->inputs[0].bytes == row.bytes);
+    const Received received(request);
+    REQUIRE(received.status.ok());
+    CHECK(received.decoded.inputs[0].name == "x");
+    CHECK(received.decoded.inputs[0].datatype == row.datatype);
+    CHECK(received.decoded.inputs[0].shape == std::vector<int64_t>{row.count});
+    CHECK(received.decoded.inputs[0].bytes == row.bytes);
   }
 }
 
@@ -94,9 +108,12 @@ TEST_CASE("DecodeRequest: raw contents of every datatype are viewed, not copied"
     ModelInferRequest request;
     request.add_inputs()->set_datatype(std::string(wire::DataTypeName(type)));
     request.add_raw_input_contents("some bytes that are long enough to lie on the heap");
-    const auto decoded = DecodeRequest(request);
-    REQUIRE(decoded.ok());
-    CHECK(decoded->inputs[0].bytes.data() == request.raw_input_contents(0).data());
+    const Received received(request);
+    REQUIRE(received.status.ok());
+    CHECK(received.decoded.inputs[0].bytes == request.raw_input_contents(0));
+    CHECK(received.decoded.inputs[0].bytes.data() > received.message.data());
+    CHECK(received.decoded.inputs[0].bytes.data() <
+          received.message.data() + received.message.size());
   }
 }
 
@@ -104,17 +121,17 @@ TEST_CASE("DecodeRequest: outputs keep the order of the request", "[worker][code
   ModelInferRequest request;
   request.add_outputs()->set_name("z");
   request.add_outputs()->set_name("y");
-  const auto decoded = DecodeRequest(request);
-  REQUIRE(decoded.ok());
-  CHECK(decoded->requested_outputs == std::vector<std::string_view>{"z", "y"});
+  const Received received(request);
+  REQUIRE(received.status.ok());
+  CHECK(received.decoded.requested_outputs == std::vector<std::string_view>{"z", "y"});
 }
 
 void CheckRefused(const ModelInferRequest& request, const std::string& field,
                   const std::string& says) {
-  const auto decoded = DecodeRequest(request);
-  CHECK(absl::IsInvalidArgument(decoded.status()));
-  CHECK(BadField(decoded.status()).value_or("") == field);
-  CHECK_THAT(std::string(decoded.status().message()), ContainsSubstring(says));
+  const absl::Status status = Received(request).status;
+  CHECK(absl::IsInvalidArgument(status));
+  CHECK(BadField(status).value_or("") == field);
+  CHECK_THAT(std::string(status.message()), ContainsSubstring(says));
 }
 
 TEST_CASE("DecodeRequest: refuses values that the datatype cannot hold", "[worker][codec]") {
@@ -165,15 +182,22 @@ TEST_CASE("DecodeRequest: refuses raw contents mixed with typed, and other count
   CheckRefused(request, "raw_input_contents", "for 0 inputs");
 }
 
-TEST_CASE("EncodeResponse: wanted outputs in their order, always raw", "[worker][codec]") {
+TEST_CASE("WriteResponse: wanted outputs in their order, always raw", "[worker][codec]") {
   ModelSpec spec;
   spec.name = "digits";
   spec.version = "3";
   spec.outputs = {{"y", wire::DataType::kFp32, {-1}}, {"z", wire::DataType::kBf16, {-1, 2}}};
+  const std::vector<OutputTensor> outputs = {{wire::DataType::kFp32, {1}, "1234"},
+                                             {wire::DataType::kBf16, {1, 2}, "abcd"}};
+  wire::InferWriter writer;
+  const auto pieces = WriteResponse(spec, "an id", {1, 0}, outputs, writer);
+  REQUIRE(pieces.ok());
+  std::string message;
+  for (const std::string_view piece : *pieces) message += piece;
+  CHECK(message.size() == writer.size());
   inference::ModelInferResponse response;
-  EncodeResponse(spec, {1, 0},
-                 {{wire::DataType::kFp32, {1}, "1234"}, {wire::DataType::kBf16, {1, 2}, "abcd"}},
-                 &response);
+  REQUIRE(response.ParseFromString(message));
+  CHECK(response.id() == "an id");
   CHECK(response.model_name() == "digits");
   CHECK(response.model_version() == "3");
   REQUIRE(response.outputs_size() == 2);

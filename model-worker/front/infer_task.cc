@@ -1,0 +1,98 @@
+#include "model-worker/front/infer_task.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+#include <new>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "base/status.h"
+
+namespace torchfleet::worker {
+
+void InferTask::Start(const net::Slice& message, Instant deadline) {
+  message_ = net::Slice(message);
+  deadline_ = deadline;
+  absl::Status status;
+  try {
+    status = Admit();
+    if (status.ok()) {
+      // The queue does not own it: the box waits for what is out.
+      status = context_.queue.Push(std::shared_ptr<Request>(std::shared_ptr<void>(), this));
+    }
+  } catch (const std::bad_alloc&) {
+    status = absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
+  }
+  if (!status.ok()) {
+    context_.statistics.Counted(status.code());
+    return End(status);
+  }
+  out_ = true;
+  box_.AddOut();
+}
+
+absl::Status InferTask::Admit() {
+  if (!context_.readiness.loaded()) {
+    return WithRetryDelay(absl::UnavailableError("the model is still loading"), absl::Seconds(1));
+  }
+  if (!context_.open_calls.Begin()) {
+    return WithRetryDelay(absl::UnavailableError("this worker takes no more calls"),
+                          absl::Milliseconds(100));
+  }
+  counted_open_ = true;
+  return Check();
+}
+
+absl::Status InferTask::Check() {
+  const ModelSpec& spec = context_.spec;
+  RETURN_IF_ERROR(view_.Parse(message_.bytes()));
+  if (view_.model_name() != spec.name) {
+    return absl::NotFoundError(fmt::format("model '{}' is not here; this worker serves '{}'",
+                                           Clip(view_.model_name()), spec.name));
+  }
+  if (!view_.model_version().empty() && view_.model_version() != spec.version) {
+    return absl::NotFoundError(
+        fmt::format("version '{}' of model '{}' is not here; this worker serves version {}",
+                    Clip(view_.model_version()), spec.name, spec.version));
+  }
+  RETURN_IF_ERROR(CheckCounts(spec, view_.inputs().size(), view_.outputs().size()));
+  RETURN_IF_ERROR(DecodeRequest(view_, decoded_));
+  ASSIGN_OR_RETURN(checked_, CheckRequest(spec, decoded_.inputs, decoded_.requested_outputs));
+  return absl::OkStatus();
+}
+
+void InferTask::Answer(absl::StatusOr<std::vector<OutputTensor>> outputs,
+                       const RequestTimes& times) {
+  context_.statistics.Answered(outputs.status().code(), times, checked_.batch.value_or(1),
+                               absl::Now());
+  outputs_ = std::move(outputs);
+  box_.Put(*this);
+}
+
+void InferTask::Deliver() {
+  out_ = false;
+  End(std::move(outputs_));
+}
+
+void InferTask::Abandon() {
+  if (!out_ || !context_.queue.Remove(this)) return;
+  out_ = false;
+  box_.DropOut();
+  const absl::Status status = deadline_ <= context_.clock.Now()
+                                  ? absl::DeadlineExceededError("the deadline passed")
+                                  : absl::CancelledError("the caller has gone");
+  context_.statistics.Counted(status.code());
+  End(status);
+}
+
+// The asker may start it again at once.
+void InferTask::End(absl::StatusOr<std::vector<OutputTensor>> outputs) {
+  const bool open = std::exchange(counted_open_, false);
+  const net::Slice kept = std::move(message_);
+  asker_.OnAnswer(*this, std::move(outputs));
+  decoded_.Clear();
+  if (open) context_.open_calls.End();
+}
+
+}  // namespace torchfleet::worker

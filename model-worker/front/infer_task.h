@@ -1,0 +1,93 @@
+#pragma once
+// One inference request from its bytes to its answer: parsed and checked on the
+// loop that it came by, queued, run elsewhere, answered on its loop again.
+//
+//   Start ─► queued ─► Answer (any thread) ─► AnswerBox ─► OnAnswer (the loop)
+//     └── refused: OnAnswer at once       Abandon: nobody waits any more
+//
+// Used again after OnAnswer. It lives as long as its box, which waits for those
+// that are still out. On its loop's thread, but for what Request has.
+
+#include <string_view>
+#include <vector>
+
+#include "model-worker/execute/model_spec.h"
+#include "model-worker/front/answer_box.h"
+#include "model-worker/front/codec.h"
+#include "model-worker/front/model_statistics.h"
+#include "model-worker/front/open_calls.h"
+#include "model-worker/front/readiness.h"
+#include "model-worker/queue/request_queue.h"
+#include "net/buffer/block.h"
+
+namespace torchfleet::worker {
+
+// What every request of a worker shares; outlives the requests.
+struct InferContext {
+  const ModelSpec& spec;
+  RequestQueue& queue;
+  ModelStatistics& statistics;
+  OpenCalls& open_calls;
+  const Readiness& readiness;
+  const Clock& clock;
+};
+
+class InferTask final : public Request {
+ public:
+  // Who asked.
+  class Asker {
+   public:
+    // Once for each Start: the model's outputs, or why there are none. The task
+    // keeps the request's bytes until this returns.
+    virtual void OnAnswer(InferTask& task, absl::StatusOr<std::vector<OutputTensor>> outputs) = 0;
+
+   protected:
+    ~Asker() = default;
+  };
+
+  InferTask(const InferContext& context, AnswerBox& box, Asker& asker)
+      : context_(context), box_(box), asker_(asker) {}
+
+  // `message`: a ModelInferRequest. NOT_FOUND for another model, INVALID_ARGUMENT
+  // for what the model does not take, UNAVAILABLE with a retry delay when there
+  // is no room, or not yet, or no longer.
+  void Start(const net::Slice& message, Instant deadline);
+  // Takes it out of the queue, and OnAnswer comes with CANCELLED or
+  // DEADLINE_EXCEEDED; what runs already is answered when the model comes back.
+  void Abandon();
+
+  // Of the request; until OnAnswer returns.
+  std::string_view id() const { return view_.id(); }
+  // Indices of the outputs that are wanted, in their order.
+  const std::vector<size_t>& wanted() const { return checked_.outputs; }
+
+  const CheckedRequest& checked() const override { return checked_; }
+  Instant deadline() const override { return deadline_; }
+  void Answer(absl::StatusOr<std::vector<OutputTensor>> outputs,
+              const RequestTimes& times) override;
+
+ private:
+  friend class AnswerBox;
+
+  absl::Status Admit();
+  absl::Status Check();
+  // On the loop.
+  void Deliver();
+  void End(absl::StatusOr<std::vector<OutputTensor>> outputs);
+
+  const InferContext& context_;
+  AnswerBox& box_;
+  Asker& asker_;
+  net::Slice message_;
+  wire::InferRequestView view_;
+  DecodedRequest decoded_;
+  CheckedRequest checked_;
+  Instant deadline_ = Instant::Infinite();
+  bool counted_open_ = false;
+  // In the queue, or in an executor's hands.
+  bool out_ = false;
+  // Handed over with the box's lock.
+  absl::StatusOr<std::vector<OutputTensor>> outputs_ = std::vector<OutputTensor>();
+};
+
+}  // namespace torchfleet::worker
