@@ -3,6 +3,7 @@
 #include "gateway/forward/method_names.h"
 
 namespace torchfleet::gateway {
+
 EdgeService::EdgeService(net::Loop& loop, size_t index, const EdgeContext& context,
                          const net::Address& control_server)
     : log_(loop, context.access_log),

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <memory>
 #include <new>
 #include <utility>
 
@@ -17,10 +16,7 @@ void InferTask::Start(const net::Slice& message, Instant deadline) {
   absl::Status status;
   try {
     status = Admit();
-    if (status.ok()) {
-      // The queue does not own it: the box waits for what is out.
-      status = context_.queue.Push(std::shared_ptr<Request>(std::shared_ptr<void>(), this));
-    }
+    if (status.ok()) status = context_.queue.Push(*this);
   } catch (const std::bad_alloc&) {
     status = absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
   }

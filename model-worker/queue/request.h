@@ -2,7 +2,8 @@
 // A checked request on its way to an executor and back.
 //
 // Whoever takes it out of the queue answers it, exactly once: the executor
-// that ran it, or whoever removed it.
+// that ran it, or whoever removed it. Nobody touches it after Answer but its
+// owner.
 
 #include <optional>
 #include <vector>

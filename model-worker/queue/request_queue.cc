@@ -31,7 +31,7 @@ std::list<RequestQueue::Entry> RequestQueue::TakeExpired(Instant now) {
     const auto next = std::next(entry);
     const Instant deadline = entry->request->deadline();
     if (deadline <= now) {
-      places_.erase(entry->request.get());
+      places_.erase(entry->request);
       expired.splice(expired.end(), waiting_, entry);
     } else {
       earliest_deadline_ = std::min(earliest_deadline_, deadline);
@@ -42,13 +42,13 @@ std::list<RequestQueue::Entry> RequestQueue::TakeExpired(Instant now) {
   return expired;
 }
 
-absl::Status RequestQueue::Push(std::shared_ptr<Request> request) {
+absl::Status RequestQueue::Push(Request& request) {
   const Instant now = clock_.Now();
   std::list<Entry> expired;
   {
     const std::lock_guard lock(mu_);
     if (closed_) return Closed();
-    if (request->deadline() <= now) {
+    if (request.deadline() <= now) {
       ++figures_.expired;
       return Expired();
     }
@@ -59,9 +59,8 @@ absl::Status RequestQueue::Push(std::shared_ptr<Request> request) {
           absl::UnavailableError(fmt::format("the queue is full: {} requests wait", capacity_)),
           absl::Milliseconds(100));
     }
-    earliest_deadline_ = std::min(earliest_deadline_, request->deadline());
-    const Request* key = request.get();
-    places_[key] = waiting_.insert(waiting_.end(), {std::move(request), now});
+    earliest_deadline_ = std::min(earliest_deadline_, request.deadline());
+    places_[&request] = waiting_.insert(waiting_.end(), {&request, now});
   }
   changed_.notify_one();
   for (const Entry& entry : expired) entry.request->Answer(Expired(), {entry.queued, now, now});
@@ -75,7 +74,7 @@ RequestQueue::Entry RequestQueue::Pop() {
     if (waiting_.empty()) return {};
     Entry entry = std::move(waiting_.front());
     waiting_.pop_front();
-    places_.erase(entry.request.get());
+    places_.erase(entry.request);
     const Instant now = clock_.Now();
     if (entry.request->deadline() > now) return entry;
     ++figures_.expired;

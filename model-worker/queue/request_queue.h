@@ -6,12 +6,11 @@
 // is needed. It leaves earlier by Remove, when its caller cancels.
 //
 // Lifecycle: Close answers what waits with UNAVAILABLE and wakes everyone in
-// Pop. Borrows the clock. Thread-safe; answers requests without holding its
-// lock.
+// Pop. Borrows the clock, and each request until it is answered or removed. Thread-safe; answers
+// requests without holding its lock.
 
 #include <condition_variable>
 #include <list>
-#include <memory>
 #include <mutex>
 #include <unordered_map>
 
@@ -24,7 +23,7 @@ namespace torchfleet::worker {
 class RequestQueue {
  public:
   struct Entry {
-    std::shared_ptr<Request> request;
+    Request* request = nullptr;
     Instant queued;
   };
   // How many requests left without running, by reason.
@@ -37,7 +36,7 @@ class RequestQueue {
 
   // UNAVAILABLE with a retry delay when full or closed, DEADLINE_EXCEEDED when
   // it is too late already; the request is then not taken, and not answered.
-  absl::Status Push(std::shared_ptr<Request> request);
+  absl::Status Push(Request& request);
   // The next request that is still wanted; waits for one. Nothing once closed.
   Entry Pop();
   // Takes a request out that nobody waits for any more; false when it is not

@@ -41,7 +41,7 @@ class Bench {
     checked.inputs = {{{static_cast<int64_t>(bytes.size())}, bytes, false}};
     checked.outputs = {0};
     auto request = std::make_shared<FakeRequest>(Instant::Infinite(), checked);
-    CHECK(queue_.Push(request).ok());
+    CHECK(queue_.Push(*request).ok());
     return request;
   }
   const Executor& executor() const { return executor_; }

@@ -33,12 +33,11 @@ class FakeRequest : public Request {
   const CheckedRequest& checked() const override { return checked_; }
   Instant deadline() const override { return deadline_; }
   void Answer(absl::StatusOr<std::vector<OutputTensor>> outputs, const RequestTimes&) override {
-    {
-      const std::lock_guard lock(mu_);
-      ++answers_;
-      status_ = outputs.status();
-      if (outputs.ok()) outputs_ = *std::move(outputs);
-    }
+    // With the lock: whoever waits may end this request at once.
+    const std::lock_guard lock(mu_);
+    ++answers_;
+    status_ = outputs.status();
+    if (outputs.ok()) outputs_ = *std::move(outputs);
     answered_.notify_all();
   }
 

@@ -13,7 +13,7 @@ namespace {
 
 std::shared_ptr<FakeRequest> Waiting(RequestQueue& queue, Instant deadline = Instant::Infinite()) {
   auto request = std::make_shared<FakeRequest>(deadline);
-  REQUIRE(queue.Push(request).ok());
+  REQUIRE(queue.Push(*request).ok());
   return request;
 }
 
@@ -25,9 +25,9 @@ TEST_CASE("RequestQueue: first come, first served", "[worker][queue]") {
   clock.Advance(absl::Seconds(1));
   const auto second = Waiting(queue);
   const auto entry = queue.Pop();
-  CHECK(entry.request == first);
+  CHECK(entry.request == first.get());
   CHECK(entry.queued == queued);
-  CHECK(queue.Pop().request == second);
+  CHECK(queue.Pop().request == second.get());
   CHECK(first->answers() == 0);
 }
 
@@ -36,7 +36,7 @@ TEST_CASE("RequestQueue: full, it refuses with the time to try again", "[worker]
   RequestQueue queue(2, clock);
   const auto a = Waiting(queue), b = Waiting(queue);
   const auto c = std::make_shared<FakeRequest>();
-  const absl::Status status = queue.Push(c);
+  const absl::Status status = queue.Push(*c);
   CHECK(absl::IsUnavailable(status));
   CHECK(RetryDelay(status).has_value());
   CHECK(c->answers() == 0);
@@ -54,9 +54,9 @@ TEST_CASE("RequestQueue: full, it first lets go what has expired", "[worker][que
   const auto fresh = Waiting(queue);
   CHECK(absl::IsDeadlineExceeded(expires->status()));
   CHECK(queue.figures().expired == 1);
-  CHECK(queue.Pop().request == stays);
-  CHECK(queue.Pop().request == later);
-  CHECK(queue.Pop().request == fresh);
+  CHECK(queue.Pop().request == stays.get());
+  CHECK(queue.Pop().request == later.get());
+  CHECK(queue.Pop().request == fresh.get());
 }
 
 TEST_CASE("RequestQueue: an expired request is answered and never handed out", "[worker][queue]") {
@@ -65,12 +65,22 @@ TEST_CASE("RequestQueue: an expired request is answered and never handed out", "
   const auto expires = Waiting(queue, clock.Now() + absl::Seconds(1));
   const auto stays = Waiting(queue);
   clock.Advance(absl::Seconds(1));
-  CHECK(queue.Pop().request == stays);
+  CHECK(queue.Pop().request == stays.get());
   CHECK(absl::IsDeadlineExceeded(expires->status()));
   CHECK(queue.figures().expired == 1);
   const auto late = std::make_shared<FakeRequest>(clock.Now());
-  CHECK(absl::IsDeadlineExceeded(queue.Push(late)));
+  CHECK(absl::IsDeadlineExceeded(queue.Push(*late)));
   CHECK(late->answers() == 0);
+}
+
+TEST_CASE("RequestQueue: a request that is removed late has expired", "[worker][queue]") {
+  ManualClock clock;
+  RequestQueue queue(2, clock);
+  const auto late = Waiting(queue, clock.Now() + absl::Seconds(1));
+  clock.Advance(absl::Seconds(1));
+  CHECK(queue.Remove(late.get()));
+  CHECK(queue.figures().expired == 1);
+  CHECK(queue.figures().cancelled == 0);
 }
 
 TEST_CASE("RequestQueue: a cancelled request leaves at once", "[worker][queue]") {
@@ -81,7 +91,7 @@ TEST_CASE("RequestQueue: a cancelled request leaves at once", "[worker][queue]")
   CHECK_FALSE(queue.Remove(gone.get()));
   CHECK(queue.figures().depth == 1);
   CHECK(queue.figures().cancelled == 1);
-  CHECK(queue.Pop().request == stays);
+  CHECK(queue.Pop().request == stays.get());
   CHECK_FALSE(queue.Remove(stays.get()));
   CHECK(gone->answers() == 0);
 }
@@ -95,7 +105,7 @@ TEST_CASE("RequestQueue: closed, it answers what waits and wakes who waits", "[w
   });
   queue.Close();
   idle.join();
-  CHECK(absl::IsUnavailable(queue.Push(std::make_shared<FakeRequest>())));
+  CHECK(absl::IsUnavailable(queue.Push(*std::make_shared<FakeRequest>())));
 
   RequestQueue other(2, clock);
   const auto waits = Waiting(other);
@@ -132,7 +142,7 @@ TEST_CASE("RequestQueue: whatever happens, each request ends once and none runs 
           const bool limited = random() % 2 == 0;
           Fate fate{std::make_shared<FakeRequest>(
               limited ? clock.Now() + absl::Milliseconds(random() % 5) : Instant::Infinite())};
-          fate.refused = !queue.Push(fate.request).ok();
+          fate.refused = !queue.Push(*fate.request).ok();
           fates.push_back(fate);
           break;
         }
@@ -146,14 +156,14 @@ TEST_CASE("RequestQueue: whatever happens, each request ends once and none runs 
         case 3: {
           // A request without a deadline makes Pop return.
           Fate last{std::make_shared<FakeRequest>()};
-          last.refused = !queue.Push(last.request).ok();
+          last.refused = !queue.Push(*last.request).ok();
           fates.push_back(last);
           const auto entry =
               queue.figures().depth > 0 && !last.refused ? queue.Pop() : RequestQueue::Entry{};
           if (!entry.request) break;
           REQUIRE(entry.request->deadline() > clock.Now());
           for (Fate& fate : fates) {
-            if (fate.request == entry.request) fate.run = true;
+            if (fate.request.get() == entry.request) fate.run = true;
           }
           entry.request->Answer(std::vector<OutputTensor>{}, {});
           break;
@@ -171,7 +181,8 @@ TEST_CASE("RequestQueue: threads that push, cancel and run lose nothing", "[work
   std::vector<std::thread> executors;
   for (int i = 0; i < 2; ++i) {
     executors.emplace_back([&] {
-      while (const auto entry = queue.Pop().request) entry->Answer(std::vector<OutputTensor>{}, {});
+      while (Request* const entry = queue.Pop().request)
+        entry->Answer(std::vector<OutputTensor>{}, {});
     });
   }
   std::vector<std::vector<Fate>> fates(3);
@@ -182,7 +193,7 @@ TEST_CASE("RequestQueue: threads that push, cancel and run lose nothing", "[work
       for (int call = 0; call < 2000; ++call) {
         clock.Advance(absl::Microseconds(1));
         Fate fate{std::make_shared<FakeRequest>(clock.Now() + absl::Microseconds(random() % 20))};
-        fate.refused = !queue.Push(fate.request).ok();
+        fate.refused = !queue.Push(*fate.request).ok();
         if (random() % 3 == 0) fate.removed = queue.Remove(fate.request.get());
         fates[i].push_back(fate);
       }
