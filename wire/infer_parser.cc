@@ -338,7 +338,8 @@ bool InferParser::ScanContentsField(WireReader& reader, uint32_t tag, TypedConte
 bool InferParser::ReadText(WireReader& reader, std::string_view field, std::string_view& text) {
   if (!reader.ReadBytes(text)) return Malformed(reader);
   if (IsUtf8(text)) return true;
-  fault_ = {.at = text.data(), .expected = {}, .limit = {}, .field = field, .text = text};
+  fault_ = {
+      .at = text.data(), .expected = {}, .limit = {}, .total = {}, .field = field, .text = text};
   return false;
 }
 
@@ -348,13 +349,11 @@ bool InferParser::MakeRoom(Parts& parts, const WireReader& reader, uint32_t tag,
   if (parts.size() < parts.capacity() && parts.size() < limit) return true;
   const char* const at = reader.bytes().at();
   // This one's tag has been read.
-  size_t total = parts.size() + 1;
-  if (total <= limit) {
-    WireReader rest = reader;
-    if (!rest.SkipField(tag, 0)) return Malformed(rest);
-    total += CountFields({rest.bytes().at(), rest.bytes().left()}, tag);
-  }
-  if (total > limit) return OverLimit(at, limit, what);
+  WireReader rest = reader;
+  if (!rest.SkipField(tag, 0)) return Malformed(rest);
+  const size_t total =
+      parts.size() + 1 + CountFields({rest.bytes().at(), rest.bytes().left()}, tag);
+  if (total > limit) return OverLimit(at, limit, what, total);
   parts.reserve(total);
   return true;
 }
@@ -380,21 +379,23 @@ bool InferParser::Malformed(const WireReader& reader) {
 }
 
 bool InferParser::Malformed(const char* at, std::string_view expected) {
-  fault_ = {.at = at, .expected = expected, .limit = {}, .field = {}, .text = {}};
+  fault_ = {.at = at, .expected = expected, .limit = {}, .total = {}, .field = {}, .text = {}};
   return false;
 }
 
-bool InferParser::OverLimit(const char* at, size_t limit, std::string_view what) {
-  fault_ = {.at = at, .expected = what, .limit = limit, .field = {}, .text = {}};
+bool InferParser::OverLimit(const char* at, size_t limit, std::string_view what,
+                            std::optional<size_t> total) {
+  fault_ = {.at = at, .expected = what, .limit = limit, .total = total, .field = {}, .text = {}};
   return false;
 }
 
 absl::Status InferParser::FaultStatus() const {
   if (fault_.limit) {
-    return WithBadField(
-        absl::InvalidArgumentError(fmt::format("the {} has more {} than the {} that are taken",
-                                               fields_.message, fault_.expected, *fault_.limit)),
-        fault_.expected);
+    const std::string count = fault_.total ? fmt::format("{} ", *fault_.total) : "";
+    return WithBadField(absl::InvalidArgumentError(
+                            fmt::format("the {} has {}{}, more than the {} that are taken",
+                                        fields_.message, count, fault_.expected, *fault_.limit)),
+                        fault_.expected);
   }
   if (!fault_.field.empty()) {
     return WithBadField(

@@ -64,7 +64,9 @@ class InferParser {
 
   bool Malformed(const WireReader& reader);
   bool Malformed(const char* at, std::string_view expected);
-  bool OverLimit(const char* at, size_t limit, std::string_view what);
+  // `total`: how many there are, where they were counted.
+  bool OverLimit(const char* at, size_t limit, std::string_view what,
+                 std::optional<size_t> total = std::nullopt);
   absl::Status FaultStatus() const;
 
   const MessageFields& fields_;
@@ -80,6 +82,7 @@ class InferParser {
     std::string_view expected;
     // Set when a limit was passed: `expected` says of what.
     std::optional<size_t> limit;
+    std::optional<size_t> total;
     // Set when a text is not UTF-8.
     std::string_view field;
     std::string_view text;
