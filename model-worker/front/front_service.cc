@@ -14,8 +14,12 @@ FrontService::FrontService(net::Loop& loop, const InferContext& context, const n
 }
 
 net::StreamHandler* FrontService::OnStream(net::Stream& stream) {
-  if (stream.headers().ValueOr(":path", "") == kInferMethod) return inference_.OnStream(stream);
-  return &others_.Take(stream);
+  const net::Headers& headers = stream.headers();
+  // What is no gRPC is refused in HTTP's own terms: gRPC's server would answer
+  // 200, which a probe takes for health.
+  const bool grpc = headers.ValueOr("content-type", "").starts_with("application/grpc");
+  if (grpc && headers.ValueOr(":path", "") != kInferMethod) return &others_.Take(stream);
+  return inference_.OnStream(stream);
 }
 
 }  // namespace torchfleet::worker

@@ -10,8 +10,8 @@
 namespace torchfleet::worker {
 namespace {
 
-// A tensor of fewer bytes is copied into the message: cheaper than a piece of
-// its own.
+// A tensor of fewer bytes is copied into the message. Up to here both cost the
+// same.
 constexpr size_t kWorthReference = 16 << 10;
 
 net::GrpcStatus ToNet(const absl::Status& status) {

@@ -2,6 +2,7 @@
 import json
 import subprocess
 import threading
+import urllib.error
 import urllib.request
 
 import grpc
@@ -86,6 +87,19 @@ def test_access_log_tells_each_call_once(fleet, tmp_path):
         ("rest", "GET /v2/models/echo/config", "OK")]
     live = next(line for line in lines() if line["method"].endswith("ServerLive"))
     assert live["bytes_in"] == 5 and live["bytes_out"] > 5
+
+
+def test_a_worker_refuses_what_is_no_grpc(fleet):
+    fleet.add_model("echo")
+    worker = fleet.start_worker("echo")
+    for data, code in ((None, 405), (b"x", 415)):
+        for path in ("/v2/health/ready", "/inference.GRPCInferenceService/ModelInfer"):
+            with pytest.raises(urllib.error.HTTPError) as error:
+                urllib.request.urlopen(f"http://{worker.address}{path}", data=data,
+                                       timeout=20 * lib.SLOW)
+            assert error.value.code == code
+    request = echo_request()
+    assert is_echo_of(request, stub(worker).ModelInfer(request))
 
 
 def test_replicas_share_the_load(fleet):
