@@ -69,9 +69,10 @@ void AddInfer(CLI::App& app, InferOptions& options) {
   infer->add_option("model", options.model, "The model's name")->required();
   infer->add_option("--model-version", options.version, "A version; the highest ready by default");
   // CLI11 takes [1,2] for its own list unless extra arguments are off.
-  infer->add_option("--input", options.inputs,
-                    "NAME=JSON, NAME=@FILE.npy or NAME=@FILE.json; NAME= can be left out when the "
-                    "model has one input")
+  infer
+      ->add_option("--input", options.inputs,
+                   "NAME=JSON, NAME=@FILE.npy or NAME=@FILE.json; NAME= can be left out when the "
+                   "model has one input")
       ->allow_extra_args(false);
   infer->add_option("--image", options.image, "A PNG file for a model with one input");
   infer->add_option("--output", options.outputs, "An output wanted; all by default");
@@ -79,6 +80,8 @@ void AddInfer(CLI::App& app, InferOptions& options) {
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   AddFlag(*infer, "--gateway", options.gateway, "host:port; the fleet that runs here by default");
+  AddFlag(*infer, "--tls-ca", options.tls_ca,
+          "Call by TLS; a PEM file with who may have signed the gateway's certificate");
   AddDurationFlag(*infer, "--timeout", options.timeout, "How long to wait for the answer");
 }
 

@@ -5,16 +5,20 @@
 
 #include "absl/time/clock.h"
 #include "base/grpc_status.h"
+#include "base/status.h"
+#include "cli/state/files.h"
 #include "inference/grpc_service.grpc.pb.h"
 #include "torchfleet/registry/v1/registry.grpc.pb.h"
 
 namespace torchfleet::cli {
 namespace {
 
-std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
+std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address,
+                                           const std::shared_ptr<grpc::ChannelCredentials>&
+                                               credentials = grpc::InsecureChannelCredentials()) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 
 // What a person reads: the code's name and the server's words; or, when there
@@ -46,9 +50,21 @@ struct InferenceClient::Connection {
   }
 };
 
-InferenceClient::InferenceClient(const std::string& address, absl::Duration timeout)
-    : connection_(std::make_unique<Connection>(Connection{
-          address, timeout, inference::GRPCInferenceService::NewStub(Connect(address))})) {}
+InferenceClient::InferenceClient(std::unique_ptr<Connection> connection)
+    : connection_(std::move(connection)) {}
+
+absl::StatusOr<std::unique_ptr<InferenceClient>> InferenceClient::Connect(
+    const std::string& address, absl::Duration timeout, const std::string& tls_ca) {
+  auto credentials = grpc::InsecureChannelCredentials();
+  if (!tls_ca.empty()) {
+    grpc::SslCredentialsOptions trust;
+    ASSIGN_OR_RETURN(trust.pem_root_certs, ReadFile(tls_ca));
+    credentials = grpc::SslCredentials(trust);
+  }
+  return std::unique_ptr<InferenceClient>(new InferenceClient(std::make_unique<Connection>(
+      Connection{address, timeout,
+                 inference::GRPCInferenceService::NewStub(OpenChannel(address, credentials))})));
+}
 
 InferenceClient::~InferenceClient() = default;
 
@@ -78,7 +94,7 @@ absl::StatusOr<inference::ModelInferResponse> InferenceClient::Infer(
 absl::StatusOr<torchfleet::registry::v1::WatchResponse> FleetSnapshot(const std::string& address,
                                                                       absl::Duration timeout) {
   namespace v1 = torchfleet::registry::v1;
-  const auto stub = v1::RegistryService::NewStub(Connect(address));
+  const auto stub = v1::RegistryService::NewStub(OpenChannel(address));
   grpc::ClientContext context;
   context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
   const auto reader = stub->Watch(&context, v1::WatchRequest());

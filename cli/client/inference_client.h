@@ -16,7 +16,11 @@ namespace torchfleet::cli {
 
 class InferenceClient {
  public:
-  InferenceClient(const std::string& address, absl::Duration timeout);
+  // `tls_ca`: a PEM file with who may have signed the server's certificate;
+  // empty for a connection without TLS. INVALID_ARGUMENT when it cannot be read.
+  static absl::StatusOr<std::unique_ptr<InferenceClient>> Connect(const std::string& address,
+                                                                  absl::Duration timeout,
+                                                                  const std::string& tls_ca);
   ~InferenceClient();
 
   absl::StatusOr<inference::ModelMetadataResponse> Metadata(const std::string& model,
@@ -25,6 +29,8 @@ class InferenceClient {
 
  private:
   struct Connection;
+  explicit InferenceClient(std::unique_ptr<Connection> connection);
+
   std::unique_ptr<Connection> connection_;
 };
 

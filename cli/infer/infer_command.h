@@ -19,6 +19,8 @@ struct InferOptions {
   std::vector<std::string> outputs;
   // host:port; empty: the fleet that runs here.
   std::string gateway;
+  // A PEM file with who may have signed the gateway's certificate; empty: no TLS.
+  std::string tls_ca;
   std::string format = "table";
   absl::Duration timeout = absl::Seconds(10);
 };

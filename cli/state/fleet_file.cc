@@ -98,4 +98,13 @@ void RemoveFleetFile() {
   fs::remove(FleetFilePath(), ignored);
 }
 
+absl::StatusOr<std::string> GatewayAddress(const std::string& named) {
+  if (!named.empty()) return named;
+  const auto fleet = ReadFleetFile();
+  const std::string address = fleet ? fleet->AddressOf("gateway") : "";
+  if (!address.empty()) return address;
+  return absl::UnavailableError(
+      "no fleet runs here; start one with torchfleet up, or name a gateway with --gateway");
+}
+
 }  // namespace torchfleet::cli

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace torchfleet::cli {
 
@@ -38,5 +39,9 @@ absl::Status WriteFleetFile(const FleetFile& fleet);
 // Nothing when no fleet runs here.
 std::optional<FleetFile> ReadFleetFile();
 void RemoveFleetFile();
+
+// The gateway that was named, or that of the fleet that runs here; UNAVAILABLE
+// without either.
+absl::StatusOr<std::string> GatewayAddress(const std::string& named);
 
 }  // namespace torchfleet::cli
