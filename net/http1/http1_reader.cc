@@ -146,7 +146,7 @@ Http1Reader::Event Http1Reader::TakeHead(std::string_view& bytes, Headers& head)
     return Broken(400, "the request line is not 'METHOD target HTTP/1.1'");
   }
   if (HasBareLineFeed(text_)) return Broken(400, "a line ends without a carriage return");
-  if (text_.size() > header_bytes_) {
+  if (text_.size() >= header_bytes_ + kHeadEnd.size()) {
     return text_.find(kLineEnd) == text_.npos ? Broken(414, "the request line is too long")
                                               : Broken(431, "the headers are over the limit");
   }

@@ -151,6 +151,17 @@ TEST_CASE("Http1Reader: what two could read in two ways is refused", "[net][http
   }
 }
 
+TEST_CASE("Http1Reader: a head is as long as is allowed, however it is cut", "[net][http1]") {
+  const std::string line = "GET / HTTP/1.1\r\nHost: h\r\nX: ";
+  for (const size_t size : {kLimit - 1, kLimit, kLimit + 1}) {
+    const std::string text = line + std::string(size - line.size(), 'x') + "\r\n\r\n";
+    for (const size_t step : {size_t{1}, size_t{5}, text.size()}) {
+      CAPTURE(size, step);
+      CHECK(Tell(text, step).status == (size > kLimit ? 431 : 0));
+    }
+  }
+}
+
 TEST_CASE("Http1Reader: answers end by length, chunks or with the connection", "[net][http1]") {
   struct Row {
     std::string bytes, told;
