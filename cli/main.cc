@@ -13,6 +13,7 @@
 #include "cli/completion/completion.h"
 #include "cli/exit_codes.h"
 #include "cli/infer/infer_command.h"
+#include "cli/load/load_command.h"
 #include "cli/sibling.h"
 #include "cli/status/status_command.h"
 #include "cli/up/up_command.h"
@@ -25,6 +26,7 @@ constexpr char kDescription[] =
     "  torchfleet train examples/mnist/mnist.textproto   a model into ./models\n"
     "  torchfleet up                                     serve every model in ./models\n"
     "  torchfleet infer mnist --image digit.png          call one\n"
+    "  torchfleet load mnist --concurrency 32            call one as often as it goes\n"
     "  torchfleet status                                 see the fleet";
 
 constexpr char kExitCodes[] =
@@ -85,6 +87,71 @@ void AddInfer(CLI::App& app, InferOptions& options) {
   AddDurationFlag(*infer, "--timeout", options.timeout, "How long to wait for the answer");
 }
 
+// What is called, with what.
+void AddLoadTarget(CLI::App& load, LoadOptions& options) {
+  load.add_option("model", options.model, "The model's name")->required();
+  load.add_option("--model-version", options.version, "A version; the highest ready by default");
+  load.add_option("--input", options.inputs,
+                  "As of torchfleet infer; more than once: its values take turns. None: made from "
+                  "the model's metadata")
+      ->allow_extra_args(false);
+  load.add_option("--batch", options.batch,
+                  "Rows of a call: data that is given is cut into so many")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
+  AddFlag(load, "--gateway", options.gateway,
+          "host:port of a gateway or a worker; the fleet that runs here by default");
+  AddFlag(load, "--tls-ca", options.tls_ca,
+          "Call by TLS; a PEM file with who may have signed the gateway's certificate");
+  AddFlag(load, "--protocol", options.protocol, "grpc, or rest for /v2/models/MODEL/infer in JSON")
+      ->check(CLI::IsMember({"grpc", "rest"}));
+  AddFlag(load, "--http", options.http, "With --protocol rest: HTTP/1.1, or HTTP/2")
+      ->check(CLI::IsMember({1, 2}));
+}
+
+// When calls begin, and how many.
+void AddLoadPattern(CLI::App& load, LoadOptions& options) {
+  const CLI::Range many(1, 1000000);
+  AddFlag(load, "--concurrency", options.concurrency,
+          "Closed loop: so many calls in flight, each followed by another")
+      ->check(many);
+  load.add_option("--rate", options.rate,
+                  "Open loop: so many calls a second, as a Poisson process, whatever becomes of "
+                  "those before")
+      ->check(CLI::PositiveNumber);
+  load.add_option("--arrivals", options.arrivals,
+                  "Open loop: a file with the second at which each call begins, one a line, "
+                  "counted from the start");
+  AddFlag(load, "--max-in-flight", options.max_in_flight,
+          "Open loop: over it, calls are not sent, and the report says how many")
+      ->check(many);
+  AddFlag(load, "--connections", options.connections,
+          "Connections of gRPC and HTTP/2; one a thread by default")
+      ->check(CLI::Range(0, 100000));
+  AddFlag(load, "--threads", options.threads, "Threads that make the calls")
+      ->check(CLI::Range(1, 256));
+  AddDurationFlag(load, "--warm-up", options.warm_up, "Calls that begin sooner do not count");
+  AddDurationFlag(load, "--duration", options.duration, "Of what counts, after the warm-up");
+  load.add_option("--calls", options.calls, "So many calls that count, instead of a duration");
+  AddDurationFlag(load, "--timeout", options.timeout, "Of each call");
+}
+
+void AddLoad(CLI::App& app, LoadOptions& options) {
+  auto* load = app.add_subcommand(
+      "load",
+      "Call a model again and again, and tell how long it took\n\n"
+      "  torchfleet load mnist --concurrency 32 --connections 4\n"
+      "  torchfleet load mnist --rate 5000 --duration 1m      latency as callers see it\n"
+      "  torchfleet load mnist --input input=@digits.npy --batch 1 --check");
+  AddLoadTarget(*load, options);
+  AddLoadPattern(*load, options);
+  load->add_flag("--check", options.check,
+                 "Answers must be to this very call, and as others to the same request");
+  AddFlag(*load, "--seed", options.seed, "Of made inputs and of arrivals");
+  load->add_option("-o", options.format, "table, or json for programs")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+}
+
 void AddStatus(CLI::App& app, StatusOptions& options) {
   auto* status = app.add_subcommand("status", "Models, versions, workers, state and load");
   status->add_option("-o", options.format, "table, or json for programs")
@@ -126,11 +193,13 @@ int Main(int argc, char** argv) {
   UpOptions up;
   TrainOptions train;
   InferOptions infer;
+  LoadOptions load;
   StatusOptions status;
   std::string shell;
   AddUp(app, up);
   AddTrain(app, train);
   AddInfer(app, infer);
+  AddLoad(app, load);
   AddStatus(app, status);
   auto* completion = app.add_subcommand("completion", "A completion script for your shell");
   completion->add_option("shell", shell, "bash, zsh or fish")->required();
@@ -139,6 +208,7 @@ int Main(int argc, char** argv) {
   if (app.got_subcommand("up")) return RunUp(up);
   if (app.got_subcommand("train")) return RunTrain(train);
   if (app.got_subcommand("infer")) return RunInfer(infer);
+  if (app.got_subcommand("load")) return RunLoad(load);
   if (app.got_subcommand("status")) return RunStatus(status);
   return RunCompletion(app, shell);
 }

@@ -1,15 +1,9 @@
 #include "net/client/channel.h"
 
-#include <algorithm>
 #include <utility>
-
-#include "net/socket/socket_stream.h"
-#include "net/tls/tls_stream.h"
 
 namespace torchfleet::net {
 namespace {
-
-constexpr absl::Duration kFirstPause = absl::Milliseconds(50), kLongestPause = absl::Seconds(2);
 
 GrpcStatus BrokenOff(CloseCode code) {
   switch (code) {
@@ -37,7 +31,7 @@ const Headers& None() {
 
 GrpcClientCall::GrpcClientCall(Channel& channel)
     : channel_(channel),
-      incoming_(channel.options_.message_bytes, channel.loop_.blocks()),
+      incoming_(channel.message_bytes_, channel.loop_.blocks()),
       timer_(channel.loop_, [this] {
         Give({absl::StatusCode::kDeadlineExceeded, "the deadline passed"});
       }) {}
@@ -124,15 +118,22 @@ void GrpcClientCall::End(CloseCode code) {
 
 Channel::Channel(Loop& loop, Address address, Options options)
     : loop_(loop),
-      address_(std::move(address)),
-      options_(std::move(options)),
-      tell_unsent_(loop, [this] {
-        for (GrpcClientCall* call : std::exchange(unsent_, {})) call->End(CloseCode::kNeverSent);
-      }) {}
+      message_bytes_(options.message_bytes),
+      tell_unsent_(loop,
+                   [this] {
+                     for (GrpcClientCall* call : std::exchange(unsent_, {})) {
+                       call->End(CloseCode::kNeverSent);
+                     }
+                   }),
+      connections_(loop, std::move(address),
+                   {.http = ConnectionPool::Http::k2,
+                    .connections = options.connections,
+                    .limits = options.http2,
+                    .tls = std::move(options.tls),
+                    .server_name = std::move(options.server_name)}) {}
 
 Channel::~Channel() {
   for (GrpcClientCall* call : std::exchange(unsent_, {})) call->End(CloseCode::kNeverSent);
-  connections_.clear();
 }
 
 GrpcClientCall& Channel::Call(std::string_view method, const Headers* metadata,
@@ -145,9 +146,9 @@ GrpcClientCall& Channel::Call(std::string_view method, const Headers* metadata,
 
   headers_.Clear();
   headers_.Add(":method", "POST");
-  headers_.Add(":scheme", options_.tls ? "https" : "http");
+  headers_.Add(":scheme", connections_.scheme());
   headers_.Add(":path", method);
-  headers_.Add(":authority", address_.family() == AF_UNIX ? "localhost" : address_.text);
+  headers_.Add(":authority", connections_.authority());
   headers_.Add("te", "trailers");
   headers_.Add("content-type", "application/grpc");
   if (timeout != absl::InfiniteDuration()) {
@@ -156,7 +157,7 @@ GrpcClientCall& Channel::Call(std::string_view method, const Headers* metadata,
   for (size_t i = 0; metadata && i < metadata->size(); ++i) {
     headers_.Add((*metadata)[i].name, (*metadata)[i].value);
   }
-  if (Http2Connection* const connection = Choose()) {
+  if (ClientConnection* const connection = connections_.Choose()) {
     call.stream_ = connection->Open(headers_, /*end=*/false, call);
   } else {
     call.stream_ = nullptr;
@@ -164,46 +165,6 @@ GrpcClientCall& Channel::Call(std::string_view method, const Headers* metadata,
     tell_unsent_.Start(absl::ZeroDuration());
   }
   return call;
-}
-
-// The connection with the fewest streams; another one while there may be more.
-Http2Connection* Channel::Choose() {
-  Http2Connection* best = nullptr;
-  int usable = 0;  // those that drain finish beside the others
-  for (const auto& connection : connections_) {
-    if (!connection->accepts_streams()) continue;
-    ++usable;
-    if (!best || connection->streams() < best->streams()) best = connection.get();
-  }
-  if (best && best->streams() == 0) return best;
-  if (usable >= options_.connections || loop_.now() < next_try_) return best;
-  auto stream = SocketStream::Connect(address_);
-  if (!stream.ok()) return best;
-  connections_.push_back(std::make_unique<Http2Connection>(
-      Http2Connection::Role::kClient, loop_,
-      options_.tls ? Encrypted(*std::move(stream)) : *std::move(stream), options_.http2,
-      static_cast<Http2Connection::Owner&>(*this)));
-  return connections_.back().get();
-}
-
-std::unique_ptr<ByteStream> Channel::Encrypted(std::unique_ptr<ByteStream> socket) const {
-  std::string host = options_.server_name;
-  if (host.empty()) host = address_.text.substr(0, address_.text.rfind(':'));
-  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);  // IPv6
-  return TlsStream::ForClient(*options_.tls, std::move(socket), host);
-}
-
-void Channel::OnConnectionClosed(Connection& connection) {
-  if (static_cast<const Http2Connection&>(connection).heard()) {
-    pause_ = absl::ZeroDuration();
-  } else {
-    pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);
-    next_try_ = loop_.now() + pause_ * std::uniform_real_distribution<>(0.5, 1.0)(random_);
-  }
-  const auto found = std::find_if(connections_.begin(), connections_.end(),
-                                  [&](const auto& c) { return c.get() == &connection; });
-  loop_.DeleteLater(std::move(*found));
-  connections_.erase(found);
 }
 
 }  // namespace torchfleet::net

@@ -8,21 +8,20 @@
 // Consumed and SendBytes are as a GrpcServerCall has them.
 //
 // A connection that cannot be made, or breaks, fails its calls; the next call
-// makes another, after a pause that grows from 50 ms to 2 s while making one
-// fails. Only on its loop's thread; destroyed after its calls are done, or ends
-// them.
+// makes another, after the pause that ConnectionPool keeps. Only on its loop's
+// thread; destroyed after its calls are done, or ends them.
 
 #include <functional>
 #include <memory>
-#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "net/buffer/free_list.h"
+#include "net/client/connection_pool.h"
 #include "net/grpc/incoming.h"
 #include "net/grpc/status.h"
-#include "net/http2/connection.h"
+#include "net/http/stream.h"
 #include "net/loop/loop.h"
 #include "net/socket/address.h"
 #include "net/tls/tls_context.h"
@@ -116,7 +115,7 @@ class GrpcClientCall final : private StreamHandler {
   bool trailers_only_ = false;
 };
 
-class Channel final : private Http2Connection::Owner {
+class Channel {
  public:
   struct Options {
     int connections = 1;
@@ -139,23 +138,15 @@ class Channel final : private Http2Connection::Owner {
  private:
   friend class GrpcClientCall;
 
-  StreamHandler* OnStream(Stream&) override { return nullptr; }
-  void OnConnectionClosed(Connection& connection) override;
-  Http2Connection* Choose();
-  std::unique_ptr<ByteStream> Encrypted(std::unique_ptr<ByteStream> socket) const;
-
   Loop& loop_;
-  const Address address_;
-  const Options options_;
-  std::vector<std::unique_ptr<Http2Connection>> connections_;
-  absl::Duration pause_ = absl::ZeroDuration();
-  Instant next_try_;
-  std::minstd_rand random_{std::random_device{}()};
+  const size_t message_bytes_;
   Headers headers_;
   FreeList<GrpcClientCall> free_;
   // Calls that found no connection, and the timer that tells them.
   std::vector<GrpcClientCall*> unsent_;
   Timer tell_unsent_;
+  // Last: its end ends calls.
+  ConnectionPool connections_;
 };
 
 }  // namespace torchfleet::net

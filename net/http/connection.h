@@ -1,5 +1,5 @@
 #pragma once
-// What a server holds of a connection, whichever HTTP it speaks.
+// A connection, whichever HTTP it speaks, as those who hold it see it.
 
 #include "net/http/stream.h"
 #include "net/loop/loop.h"
@@ -24,6 +24,19 @@ class Connection : public Mortal {
   virtual void Drain() = 0;
   // At once; streams are told kConnectionLost.
   virtual void Close() = 0;
+};
+
+// What a client makes requests on, whichever HTTP it speaks.
+class ClientConnection : public Connection {
+ public:
+  // A request: `:method`, `:scheme`, `:path`, `:authority` first. With `end` it
+  // has no body. The handler is not called from inside this.
+  virtual Stream* Open(const Headers& headers, bool end, StreamHandler& handler) = 0;
+  virtual bool accepts_streams() const = 0;
+  // Those that are open.
+  virtual size_t streams() const = 0;
+  // The peer has said anything.
+  virtual bool heard() const = 0;
 };
 
 }  // namespace torchfleet::net

@@ -87,6 +87,15 @@ void AppendAnswerHead(const Headers& headers, const AnswerHead& how, std::string
   bytes += "\r\n";
 }
 
+void AppendRequestHead(const Headers& headers, bool chunked, std::string& bytes) {
+  bytes.append(headers.ValueOr(":method", "GET")).append(" ");
+  bytes.append(headers.ValueOr(":path", "/")).append(" HTTP/1.1\r\nhost: ");
+  bytes.append(headers.ValueOr(":authority", "")).append("\r\n");
+  AppendFields(headers, bytes);
+  if (chunked) bytes += "transfer-encoding: chunked\r\n";
+  bytes += "\r\n";
+}
+
 void AppendChunkHead(size_t size, std::string& bytes) {
   std::array<char, 16> digits;
   const auto [end, error] = std::to_chars(digits.data(), digits.data() + digits.size(), size, 16);

@@ -24,6 +24,8 @@ struct AnswerHead {
 // Appends the head of an answer: `:status` first among `headers`. Fields that
 // are the connection's, and values that would end their line, are left out.
 void AppendAnswerHead(const Headers& headers, const AnswerHead& how, std::string& bytes);
+// Appends the head of a request, with a body in chunks or as the headers say.
+void AppendRequestHead(const Headers& headers, bool chunked, std::string& bytes);
 void AppendFields(const Headers& headers, std::string& bytes);
 // The line before a chunk.
 void AppendChunkHead(size_t size, std::string& bytes);

@@ -29,7 +29,7 @@ namespace torchfleet::net {
 
 class Http2Stream;
 
-class Http2Connection final : public Connection, private Watcher, private TurnEnd {
+class Http2Connection final : public ClientConnection, private Watcher, private TurnEnd {
  public:
   enum class Role { kServer, kClient };
 
@@ -38,14 +38,12 @@ class Http2Connection final : public Connection, private Watcher, private TurnEn
                   const Http2Options& options, Owner& owner, Slice begun = {});
   ~Http2Connection() override;
 
-  // A client's request: `:method`, `:scheme`, `:path`, `:authority` first. With
-  // `end` it has no body. A connection that takes no more streams says so by
-  // OnClosed(kNeverSent), from the loop, not from inside this.
-  Stream* Open(const Headers& headers, bool end, StreamHandler& handler);
-  bool accepts_streams() const { return state_ == State::kOpen; }
-  size_t streams() const { return open_.size(); }
-  // The peer has said anything.
-  bool heard() const { return heard_anything_; }
+  // Clients only. A connection that takes no more streams says so by
+  // OnClosed(kNeverSent), from the loop.
+  Stream* Open(const Headers& headers, bool end, StreamHandler& handler) override;
+  bool accepts_streams() const override { return state_ == State::kOpen; }
+  size_t streams() const override { return open_.size(); }
+  bool heard() const override { return heard_anything_; }
 
   void Drain() override;
   void Close() override;

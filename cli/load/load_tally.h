@@ -1,0 +1,63 @@
+#pragma once
+// What became of a load's calls. Pure.
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "base/clock.h"
+#include "cli/load/caller.h"
+#include "cli/load/histogram.h"
+
+namespace torchfleet::cli {
+
+struct LoadTally {
+  struct Failure {
+    uint64_t count = 0;
+    // What was said of the first.
+    std::string message;
+  };
+
+  // Of calls that were answered well, from when each was to begin.
+  Histogram latency;
+  uint64_t ok = 0;
+  // By code. Answers that are another call's, or not as the first to the same
+  // request was, count as `wrong answer`.
+  std::map<std::string, Failure> failures;
+  // Calls that began over a millisecond after their time: the generator had no
+  // time for them, or they waited for a free place.
+  uint64_t late = 0;
+  // Arrivals for which nothing was sent: as many as allowed were in flight.
+  uint64_t not_begun = 0;
+  // Those of the warm-up too, and when the calls that count began and ended.
+  uint64_t all_calls = 0;
+  Instant first_begin, last_end;
+
+  uint64_t failed() const {
+    uint64_t sum = 0;
+    for (const auto& [code, failure] : failures) sum += failure.count;
+    return sum;
+  }
+  void AddFailure(const std::string& code, uint64_t count, const std::string& message) {
+    Failure& failure = failures[code];
+    if (failure.count == 0) failure.message = message;
+    failure.count += count;
+  }
+  void Add(const LoadTally& other) {
+    latency.Add(other.latency);
+    ok += other.ok;
+    for (const auto& [code, failure] : other.failures) {
+      AddFailure(code, failure.count, failure.message);
+    }
+    late += other.late;
+    not_begun += other.not_begun;
+    all_calls += other.all_calls;
+    if (other.first_begin == Instant()) return;
+    if (first_begin == Instant() || other.first_begin < first_begin) {
+      first_begin = other.first_begin;
+    }
+    if (last_end < other.last_end) last_end = other.last_end;
+  }
+};
+
+}  // namespace torchfleet::cli
