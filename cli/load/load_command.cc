@@ -147,6 +147,7 @@ std::unique_ptr<Caller> MakeCaller(const LoadOptions& options, const Target& tar
       net::ConnectionPool::Options{
           .http = options.http == 1 ? net::ConnectionPool::Http::k1 : net::ConnectionPool::Http::k2,
           .connections = connections,
+          .limits = {},
           .tls = target.tls},
       "/v2/models/" + options.model + version + "/infer", target.bodies, options.timeout,
       options.check, owner);
