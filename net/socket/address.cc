@@ -73,6 +73,17 @@ absl::StatusOr<Address> ParseAddress(std::string_view text) {
   return address;
 }
 
+bool IsLoopback(const sockaddr_storage& address) {
+  constexpr uint32_t kNet = 127;  // the first byte
+  if (address.ss_family == AF_INET) {
+    const auto& in = reinterpret_cast<const sockaddr_in&>(address);
+    return ntohl(in.sin_addr.s_addr) >> 24 == kNet;
+  }
+  if (address.ss_family != AF_INET6) return false;
+  const in6_addr& ip = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(&ip) || (IN6_IS_ADDR_V4MAPPED(&ip) && ip.s6_addr[12] == kNet);
+}
+
 Address BoundAddress(int fd) {
   Address address;
   address.size = sizeof address.storage;

@@ -24,6 +24,9 @@ struct Address {
 // resolved now. Looks names up and so may block: before a loop runs only.
 absl::StatusOr<Address> ParseAddress(std::string_view text);
 
+// Of this machine, by IP: 127.0.0.0/8, ::1, and the former as IPv6 has it.
+bool IsLoopback(const sockaddr_storage& address);
+
 // The address a socket is bound to.
 Address BoundAddress(int fd);
 

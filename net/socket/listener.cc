@@ -90,9 +90,12 @@ Listener::~Listener() {
 
 void Listener::OnEvents(uint32_t) {
   for (int i = 0; i < kMostAccepted; ++i) {
-    const int fd = accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    sockaddr_storage peer{};
+    socklen_t size = sizeof peer;
+    const int fd =
+        accept4(fd_, reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      if (address_.family() != AF_UNIX) SetNoDelay(fd);
+      TuneTcp(fd, peer);
       exhausted_ = false;
       on_accept_(fd);
       continue;

@@ -17,9 +17,15 @@ ssize_t Result(ssize_t result) {
 
 }  // namespace
 
-void SetNoDelay(int fd) {
+void TuneTcp(int fd, const sockaddr_storage& peer) {
+  if (peer.ss_family == AF_UNIX) return;
   const int yes = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  // Every kernel has it, and it paces nothing.
+  constexpr std::string_view kUnpaced = "reno";
+  if (IsLoopback(peer)) {
+    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, kUnpaced.data(), kUnpaced.size());
+  }
 }
 
 SocketStream::~SocketStream() { close(fd_); }
@@ -28,7 +34,7 @@ absl::StatusOr<std::unique_ptr<SocketStream>> SocketStream::Connect(const Addres
   const int fd = socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return absl::ResourceExhaustedError("no file descriptors are left for a connection");
   auto stream = std::make_unique<SocketStream>(fd);
-  SetNoDelay(fd);
+  TuneTcp(fd, address.storage);
   if (connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0 &&
       errno != EINPROGRESS) {
     return absl::UnavailableError("nobody listens at the address");

@@ -1,5 +1,7 @@
 #include "net/socket/address.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -74,6 +76,50 @@ class NoDescriptors {
   rlimit before_;
   std::vector<int> taken_;
 };
+
+TEST_CASE("IsLoopback: this machine by any of its numbers, and no other", "[net][socket]") {
+  for (const char* here : {"127.0.0.1:1", "127.9.8.7:1", "[::1]:1", "[::ffff:127.0.0.1]:1"}) {
+    INFO(here);
+    CHECK(IsLoopback(ParseAddress(here)->storage));
+  }
+  for (const char* elsewhere : {"10.0.0.1:1", "128.0.0.1:1", "[fe80::1]:1", "[::ffff:10.0.0.1]:1",
+                                "[::2]:1", "unix:/tmp/socket"}) {
+    INFO(elsewhere);
+    CHECK_FALSE(IsLoopback(ParseAddress(elsewhere)->storage));
+  }
+}
+
+std::string CongestionControl(int fd) {
+  char name[16] = "";
+  socklen_t size = sizeof name;
+  REQUIRE(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &size) == 0);
+  return name;
+}
+
+TEST_CASE("TuneTcp: what stays on this machine is not paced", "[net][socket]") {
+  const auto loop = *Loop::Create();
+  std::string accepted;
+  const auto listener = Listener::Open(*loop, *ParseAddress("127.0.0.1:0"), [&](int fd) {
+    accepted = CongestionControl(fd);
+    close(fd);
+    loop->Stop();
+  });
+  REQUIRE(listener.ok());
+  const auto caller = SocketStream::Connect((*listener)->address());
+  REQUIRE(caller.ok());
+  loop->Run();
+  CHECK(accepted == "reno");
+  CHECK(CongestionControl((*caller)->fd()) == "reno");
+}
+
+TEST_CASE("TuneTcp: what leaves this machine is sent as the system says", "[net][socket]") {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  REQUIRE(fd >= 0);
+  const std::string before = CongestionControl(fd);
+  TuneTcp(fd, ParseAddress("192.0.2.1:1")->storage);
+  CHECK(CongestionControl(fd) == before);
+  close(fd);
+}
 
 TEST_CASE("Listener: out of file descriptors, it accepts when they are back", "[net][socket]") {
   const auto loop = *Loop::Create();
