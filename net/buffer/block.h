@@ -91,7 +91,7 @@ class Slice {
 // Lives longer than its blocks.
 class BlockPool {
  public:
-  static constexpr size_t kBlockSize = 64 << 10;
+  static constexpr size_t kBlockSize = 256 << 10;
 
   BlockPool() = default;
   ~BlockPool();
@@ -116,8 +116,8 @@ class BlockPool {
   void Copied(size_t count) { copying_.used += count; }
 
  private:
-  static constexpr size_t kLeastRead = 16 << 10;
-  static constexpr size_t kMostFree = 64;
+  static constexpr size_t kLeastRead = 64 << 10;
+  static constexpr size_t kMostFree = 32;
 
   class Pooled;
   static void Release(Block* block);
