@@ -95,6 +95,7 @@ void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const 
   record_->version = route->version;
   backends_ = pool_.backends_.Get();
   calls_->budget().Deposit();
+  kept_.Expect(head_.body_size());
   if (!head_.before().empty()) kept_.Add(net::Slice::Keep(std::string(head_.before())));
   kept_.Add(bytes);
   const bool whole = kept_.whole();

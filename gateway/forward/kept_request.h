@@ -2,6 +2,9 @@
 // What has come of a request's body, for as long as another worker may need it:
 // up to a limit, beyond which it is let go and the call has one chance only.
 //
+// A request that is known to be over the limit is kept for its first bytes alone,
+// while a worker may still turn out to be away: memory that is held for nothing
+// is cold when it is written again, and a large call then costs half as much more.
 // Small pieces are copied, so that they do not hold the blocks they came in.
 // Not thread-safe.
 
@@ -18,11 +21,15 @@ namespace torchfleet::gateway {
 class KeptRequest {
  public:
   static constexpr size_t kLimit = 1 << 20;
+  static constexpr size_t kLimitOfLarge = 128 << 10;
+
+  // What the whole of it will be, once that is known.
+  void Expect(size_t size) { limit_ = size <= kLimit ? kLimit : kLimitOfLarge; }
 
   void Add(const net::Slice& bytes) {
     if (lost_) return;
     size_ += bytes.size();
-    if (size_ > kLimit) return Drop();
+    if (size_ > limit_) return Drop();
     if (slices_.empty() && bytes.size() < kWorthReference) {
       small_.append(bytes.bytes());
     } else {
@@ -38,6 +45,7 @@ class KeptRequest {
     small_.clear();
     slices_.clear();
     size_ = 0;
+    limit_ = kLimit;
     lost_ = false;
   }
 
@@ -55,6 +63,7 @@ class KeptRequest {
   std::string small_;
   std::vector<net::Slice> slices_;
   size_t size_ = 0;
+  size_t limit_ = kLimit;
   bool lost_ = false;
 };
 

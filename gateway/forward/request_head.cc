@@ -53,7 +53,7 @@ std::optional<absl::StatusOr<wire::InferRequestHead>> RequestHead::Take(std::str
 }
 
 std::optional<absl::StatusOr<wire::InferRequestHead>> RequestHead::Decide(
-    std::string_view body) const {
+    std::string_view body) {
   if (body.size() < net::kGrpcPrefixSize) return std::nullopt;
   if (body[0] != 0) {
     return absl::InternalError("the message is compressed, and no encoding was agreed on");
@@ -66,6 +66,7 @@ std::optional<absl::StatusOr<wire::InferRequestHead>> RequestHead::Decide(
     return absl::ResourceExhaustedError(
         fmt::format("the request has {} bytes; expected at most {}", size, kMaxMessage));
   }
+  body_size_ = net::kGrpcPrefixSize + size;
   const std::string_view message = body.substr(net::kGrpcPrefixSize);
   if (message.size() >= size) {
     const std::string_view pieces[] = {message.substr(0, size)};

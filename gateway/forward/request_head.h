@@ -27,14 +27,20 @@ class RequestHead {
   // INTERNAL for a compressed message, RESOURCE_EXHAUSTED, INVALID_ARGUMENT.
   std::optional<absl::StatusOr<wire::InferRequestHead>> Take(std::string_view bytes);
 
+  // The whole body's, once its model is known.
+  size_t body_size() const { return body_size_; }
   // What Take was given before the call that decided.
   std::string_view before() const { return before_; }
-  void Clear() { before_.clear(); }
+  void Clear() {
+    before_.clear();
+    body_size_ = 0;
+  }
 
  private:
-  std::optional<absl::StatusOr<wire::InferRequestHead>> Decide(std::string_view body) const;
+  std::optional<absl::StatusOr<wire::InferRequestHead>> Decide(std::string_view body);
 
   std::string before_;
+  size_t body_size_ = 0;
 };
 
 }  // namespace torchfleet::gateway
