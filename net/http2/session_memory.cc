@@ -11,8 +11,9 @@
 namespace torchfleet::net {
 namespace {
 
-// Sizes from 32 to 4096 bytes by powers of two; larger ones are the system's.
-constexpr size_t kSmallest = 32, kClasses = 8, kLargest = kSmallest << (kClasses - 1);
+// Sizes from 32 to 2048 bytes by powers of two, which calls ask for. Larger ones
+// are the system's, to the byte: they belong to connections, and idle ones are many.
+constexpr size_t kSmallest = 32, kClasses = 7, kLargest = kSmallest << (kClasses - 1);
 constexpr size_t kMostFree = 4096;
 
 // In front of what is given out, as large as an alignment.
