@@ -4,7 +4,8 @@
 //
 // Most numbers have few digits: one or two exact doubles and one operation on
 // them give the answer (Clinger, "How to read floating point numbers
-// accurately", 1990). The others go to std::from_chars.
+// accurately", 1990); for a float, nearly any digits do. The others go to
+// std::from_chars.
 //
 // Pure functions; thread-safe.
 
@@ -140,20 +141,38 @@ inline bool ToDouble(const Decimal& decimal, double& value) {
   return true;
 }
 
-// The nearest float.
+// 10^-22 to 10^22, each the nearest double.
+inline constexpr auto kScales = [] {
+  std::array<double, 2 * kPowersOfTen.size() - 1> scales{};
+  for (size_t i = 0; i < kPowersOfTen.size(); ++i) {
+    scales[kPowersOfTen.size() - 1 + i] = kPowersOfTen[i];
+    scales[kPowersOfTen.size() - 1 - i] = 1 / kPowersOfTen[i];
+  }
+  return scales;
+}();
+
+// The nearest float. A double near the number is enough to tell it, unless it lies
+// as near to the middle between two floats. Digits rounded to a double (writers of
+// floats that go by way of doubles make 17 of them), a rounded power of ten and one
+// product are off by at most three units of its last place.
 inline bool ToFloat(const Decimal& decimal, float& value) {
-  double wide;
-  if (!ToDouble(decimal, wide)) return false;
-  value = static_cast<float>(wide);
-  // The double may be the number rounded already: then a tie between two floats
-  // decides nothing. Under the normal floats ties lie closer together.
-  constexpr uint64_t kCut = (uint64_t{1} << 29) - 1;
-  const bool tie = (std::bit_cast<uint64_t>(wide) & kCut) == (kCut + 1) / 2;
-  const float magnitude = std::abs(value);
+  constexpr auto kLimit = static_cast<int64_t>(kPowersOfTen.size());
+  if (decimal.long_digits || decimal.exponent <= -kLimit || decimal.exponent >= kLimit) {
+    return SlowFloat(decimal, value);
+  }
+  const double wide = static_cast<double>(decimal.digits) *
+                      kScales[static_cast<size_t>(decimal.exponent + kLimit - 1)];
+  const auto magnitude = static_cast<float>(wide);
+  value = decimal.negative ? -magnitude : magnitude;
+  // Of a double, what a float has no room for; the middle; and how near is too near.
+  constexpr uint64_t kCut = (uint64_t{1} << 29) - 1, kMiddle = uint64_t{1} << 28, kNear = 4;
+  const uint64_t rest = std::bit_cast<uint64_t>(wide) & kCut;
+  const bool decided = rest - (kMiddle - kNear) > 2 * kNear;
+  // Under the normal floats middles lie closer together.
   const bool normal = (magnitude > std::numeric_limits<float>::min() &&
                        magnitude <= std::numeric_limits<float>::max()) ||
-                      wide == 0;
-  return normal && !tie ? true : SlowFloat(decimal, value);
+                      decimal.digits == 0;
+  return normal && decided ? true : SlowFloat(decimal, value);
 }
 
 // The nearest half.

@@ -1,3 +1,4 @@
+#include <bit>
 #include <catch2/catch_test_macros.hpp>
 #include <charconv>
 #include <cmath>
@@ -110,6 +111,29 @@ TEST_CASE("ToFloat: rounds once, where rounding through double is wrong", "[gate
   CHECK(DoubleOf("0." + std::string(400, '0') + "1e401") == 1);
   CHECK(DoubleOf("1" + std::string(400, '0')) == std::nullopt);
   CHECK(DoubleOf("1" + std::string(400, '0') + "e-400") == 1);
+}
+
+TEST_CASE("ToFloat: decided aright around the middle of two floats, by any digits",
+          "[gateway][rest]") {
+  std::mt19937_64 random(2);
+  for (int i = 0; i < 200000; ++i) {
+    constexpr uint32_t kFrom = 0x30000000, kTo = 0x60000000;  // 4e-10 to 4e19
+    const auto low = std::bit_cast<float>(kFrom + static_cast<uint32_t>(random() % (kTo - kFrom)));
+    const double middle =
+        (static_cast<double>(low) + std::nextafter(low, std::numeric_limits<float>::max())) / 2;
+    std::array<char, 64> digits;
+    const auto end =
+        std::to_chars(digits.data(), digits.data() + digits.size(), middle,
+                      std::chars_format::scientific, 14 + static_cast<int>(random() % 5));
+    std::string text(digits.data(), end.ptr);
+    // The last digit a little up or down.
+    char& last = text[text.find('e') - 1];
+    last = static_cast<char>('0' + (last - '0' + random() % 3 + 9) % 10);
+    INFO(text);
+    float expected = 0;
+    std::from_chars(text.data(), text.data() + text.size(), expected);
+    REQUIRE(FloatOf(text) == expected);
+  }
 }
 
 struct NamedFormat {
