@@ -1,130 +1,63 @@
 #!/usr/bin/env python3
-"""Calls per second and CPU per call of a fleet, with each process's share.
+"""Every figure that we claim, taken again, beside the peers and in the same run.
 
-Starts registry, gateway and one worker as `torchfleet up` does, drives them
-with torchfleet-bench-driver, and prints a table. Rows take turns and are
-repeated; figures are medians over the repetitions. CPU is user + system time
-of a process from its CPU clock, divided by all calls of that run.
+  bench/run.py                        all rows, about half an hour
+  bench/run.py --rows fleet,tls       some of them
+  bench/run.py --turns 3 --seconds 1  a quick look
+
+Prints Markdown. A row whose goal is missed says so; the exit code tells only
+whether everything could be measured.
 """
 import argparse
 import json
 import os
 import platform
-import signal
-import statistics
-import subprocess
 import sys
-import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BIN = os.path.join(ROOT, "build", "bin")
-ROWS = [  # name, target, calls in flight, connections
-    ("worker alone", "worker", 1, 1),
-    ("worker alone", "worker", 32, 4),
-    ("gateway and worker", "gateway", 1, 1),
-    ("gateway and worker", "gateway", 32, 4),
-]
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from harness.bench import Bench  # noqa: E402
+from harness.processes import CORES  # noqa: E402
+from rows import digits, fleet, generator, idle, models, proxy, rest  # noqa: E402
 
-
-def start(name, *arguments):
-    """Starts a server; returns it and the line it reports itself ready with."""
-    read_end, write_end = os.pipe()
-    process = subprocess.Popen(
-        [os.path.join(BIN, name), *arguments, "--ready-fd", str(write_end), "--log-level", "warning"],
-        pass_fds=[write_end])
-    os.close(write_end)
-    with os.fdopen(read_end) as pipe:
-        line = pipe.readline()
-    if not line:
-        raise SystemExit(f"bench: {name} ended before it was ready; what it said is above")
-    return process, json.loads(line)
-
-
-def cpu_seconds(pid):
-    """CPU time of a whole process, in nanosecond steps (clock_getcpuclockid)."""
-    return time.clock_gettime_ns((~pid << 3) | 2) / 1e9
-
-
-def drive(target, model, in_flight, connections, seconds):
-    command = [os.path.join(BIN, "torchfleet-bench-driver"), target, model,
-               "--in-flight", str(in_flight), "--connections", str(connections),
-               "--seconds", str(seconds)]
-    run = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    result = json.loads(run.stdout)
-    if result["failed"] or result["wrong_id"] or not result["calls"]:
-        raise SystemExit(f"bench: not every call was answered right: {result}")
-    return result
-
-
-def measure(fleet, model, seconds, repetitions):
-    samples = {index: [] for index in range(len(ROWS))}
-    for turn in range(repetitions):
-        order = range(len(ROWS)) if turn % 2 == 0 else reversed(range(len(ROWS)))
-        for index in order:
-            _, target, in_flight, connections = ROWS[index]
-            before = {role: cpu_seconds(process.pid) for role, (process, _) in fleet.items()}
-            result = drive(fleet[target][1]["address"], model, in_flight, connections, seconds)
-            sample = {"calls_per_second": result["calls"] / result["seconds"],
-                      "p50_us": result["p50_us"], "p99_us": result["p99_us"]}
-            for role, (process, _) in fleet.items():
-                used = cpu_seconds(process.pid) - before[role]
-                sample[f"{role}_us"] = used * 1e6 / result["all_calls"]
-            samples[index].append(sample)
-    return [{"row": row[0], "in_flight": row[2],
-             **{key: statistics.median(s[key] for s in samples[index]) for key in samples[index][0]}}
-            for index, row in enumerate(ROWS)]
-
-
-def table(rows):
-    lines = ["| path | in flight | calls/s | p50 µs | p99 µs | CPU µs/call | gateway | worker | registry |",
-             "|---|---|---|---|---|---|---|---|---|"]
-    for row in rows:
-        cpu = [row[f"{role}_us"] for role in ("gateway", "worker", "registry")]
-        lines.append(f"| {row['row']} | {row['in_flight']} | {row['calls_per_second']:,.0f} "
-                     f"| {row['p50_us']:.0f} | {row['p99_us']:.0f} | {sum(cpu):.0f} "
-                     f"| {cpu[0]:.0f} | {cpu[1]:.0f} | {cpu[2]:.1f} |")
-    return "\n".join(lines)
+ROWS = {"fleet": fleet.measure, "sizes": proxy.measure_sizes, "large": proxy.measure_megabytes,
+        "latency": proxy.measure_latency, "many": proxy.measure_many, "tls": proxy.measure_tls,
+        "models": models.measure, "rest": rest.measure, "generator": generator.measure,
+        "idle": idle.measure, "digits": digits.measure}
 
 
 def machine():
-    model = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo", encoding="utf-8")
-                  if line.startswith("model name")), platform.machine())
-    return f"{os.cpu_count()} × {model}, Linux {platform.release()}"
+    with open("/proc/cpuinfo", encoding="utf-8") as file:
+        model = next((line.split(":", 1)[1].strip() for line in file
+                      if line.startswith("model name")), platform.machine())
+    return f"{len(CORES)} × {model}, Linux {platform.release()}"
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repository", default=os.path.join(ROOT, "models"))
-    parser.add_argument("--model", default="mnist")
-    parser.add_argument("--seconds", type=float, default=3)
-    parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--json", metavar="FILE", help="write all figures there too")
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", default=",".join(ROWS), help="of: " + ", ".join(ROWS))
+    parser.add_argument("--turns", type=int, default=5, help="windows of each cell")
+    parser.add_argument("--seconds", type=float, default=2, help="a window's length")
+    parser.add_argument("--json", metavar="FILE", help="write everything there too")
     options = parser.parse_args()
-    if not os.path.exists(os.path.join(options.repository, options.model, "config.pbtxt")):
-        if options.model != "mnist":
-            raise SystemExit(f"bench: {options.repository} holds no model {options.model}")
-        subprocess.run([os.path.join(BIN, "torchfleet"), "train",
-                        os.path.join(ROOT, "examples/mnist/mnist.textproto"),
-                        "--repository", options.repository], check=True)
-    fleet = {}
-    try:
-        fleet["registry"] = start("torchfleet-registry", "--listen", "127.0.0.1:0")
-        registry = fleet["registry"][1]["address"]
-        fleet["worker"] = start("torchfleet-worker", "--repository", options.repository, "--model",
-                                options.model, "--listen", "127.0.0.1:0", "--registry", registry)
-        fleet["gateway"] = start("torchfleet-gateway", "--listen", "127.0.0.1:0",
-                                 "--registry", registry)
-        drive(fleet["gateway"][1]["address"], options.model, 32, 4, 1)
-        rows = measure(fleet, options.model, options.seconds, options.repetitions)
-    finally:
-        for process, _ in reversed(fleet.values()):
-            process.send_signal(signal.SIGTERM)
-            process.wait()
-    print(f"{machine()}; medians of {options.repetitions} runs of {options.seconds:g} s\n")
-    print(table(rows))
+    names = options.rows.split(",")
+    if unknown := [name for name in names if name not in ROWS]:
+        parser.error(f"no row is called {', '.join(unknown)}; expected some of {', '.join(ROWS)}")
+    if len(CORES) < 2:
+        raise SystemExit("bench: got one core; what is measured and what drives it need one each")
+    bench = Bench(options.turns, options.seconds)
+    sections = []
+    print(f"{machine()}; medians of {options.turns} windows of {options.seconds:g} s\n")
+    for name in names:
+        print(f"{name}:", file=sys.stderr, flush=True)
+        sections.append(ROWS[name](bench))
+        print(sections[-1].text(), flush=True)
+    for what in sorted(bench.not_there):
+        print(f"- not there, left out: {what}")
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
-            json.dump({"machine": machine(), "rows": rows}, file, indent=1)
+            json.dump({"machine": machine(), "sections": [s.data() for s in sections]}, file,
+                      indent=1, ensure_ascii=False)
     return 0
 
 

@@ -1,0 +1,71 @@
+"""What rows share: how long they measure, and the servers they start."""
+import contextlib
+import os
+import sys
+import tempfile
+
+from . import fleet, peers
+from .processes import LOAD_CORE
+from .windows import Subject, take_turns
+
+
+class Bench:
+    def __init__(self, turns, seconds):
+        self.turns = turns
+        self.seconds = seconds
+        self.not_there = set()
+        self._folders = None
+        self._servers = None
+
+    @contextlib.contextmanager
+    def servers(self):
+        """Within it servers can be started; they end with it."""
+        with contextlib.ExitStack() as stack:
+            self._folders = self._servers = stack
+            yield self
+        self._folders = self._servers = None
+
+    def folder(self):
+        return self._folders.enter_context(
+            tempfile.TemporaryDirectory(prefix="torchfleet-bench-"))
+
+    def keep(self, server):
+        self._servers.callback(server.stop)
+        return server
+
+    def backend(self):
+        """A gRPC C++ server beside the callers."""
+        return self.keep(fleet.grpc_server(LOAD_CORE))
+
+    def gateway(self, backend, tls=None):
+        flags = ["--tls-certificate", tls.certificate, "--tls-key", tls.key] if tls else []
+        server = self.keep(fleet.gateway(backend, *flags))
+        return Subject("gateway", server.address, {"gateway": server},
+                       tls.certificate if tls else None)
+
+    def peers(self, names, backend, tls=None):
+        """Those of the proxies that are there, as subjects."""
+        subjects = []
+        for name in names:
+            try:
+                server = self.keep(peers.PROXIES[name](self.folder(), backend, tls))
+            except peers.NotThere as what:
+                self.leave_out(what)
+                continue
+            subjects.append(Subject(name, server.address, {"proxy": server},
+                                    tls.certificate if tls else None))
+        return subjects
+
+    def leave_out(self, what):
+        if str(what) not in self.not_there:
+            print(f"bench: not there, left out: {what}", file=sys.stderr, flush=True)
+        self.not_there.add(str(what))
+
+    def certificate(self):
+        return fleet.Certificate(self.folder())
+
+    def repository(self):
+        return os.path.join(self.folder(), "models")
+
+    def take_turns(self, subjects, cells):
+        return take_turns(subjects, cells, self.turns, self.seconds)

@@ -1,0 +1,133 @@
+"""Windows of load on subjects that take turns, and what is read off them.
+
+Every call is made by `torchfleet load`, from a core of its own. Subjects take
+turns, every second turn backwards, so that a machine that drifts does so for all
+of them; ratios are of windows of the same turn, figures medians of windows. A
+window in which others took over a tenth of a core is taken again, a few times.
+"""
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+
+from .processes import LOAD_CORE, Others, cpu_seconds, ours, pinned
+
+QUIET = 0.10
+TRIES = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """A closed loop of calls of one model."""
+    model: str
+    in_flight: int = 32
+    connections: int = 4
+    protocol: str = "grpc"
+    http: int = 2
+
+    def command(self, address, ca, seconds):
+        flags = ["--gateway", address, "--concurrency", self.in_flight, "--warm-up", "300ms",
+                 "--duration", f"{int(seconds * 1000)}ms", "-o", "json", "--timeout", "30s"]
+        if self.protocol == "rest":
+            flags += ["--protocol", "rest", "--http", self.http]
+        if not (self.protocol == "rest" and self.http == 1):
+            flags += ["--connections", self.connections]
+        if ca:
+            flags += ["--tls-ca", ca]
+        return [ours("torchfleet"), "load", self.model, *map(str, flags)]
+
+
+@dataclasses.dataclass
+class Subject:
+    """Whom to call, and whose CPU counts, by role."""
+    name: str
+    address: str
+    roles: dict
+    ca: str = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """A line of a table: a load on a subject."""
+    subject: str
+    case: str
+    load: Load
+
+
+def torchfleet_load(command, what):
+    """Runs it on its core; its report, once every call was answered well."""
+    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         preexec_fn=pinned(LOAD_CORE), check=False)
+    if run.returncode != 0:
+        raise RuntimeError(f"{what}: not every call was answered well: {run.stdout}{run.stderr}")
+    return json.loads(run.stdout)
+
+
+def window(subject, cell, seconds, everybody):
+    """One window's figures."""
+    def roles_cpu():
+        return {role: cpu_seconds(server.pids()) for role, server in subject.roles.items()}
+    others = Others([os.getpid(), *everybody])
+    before = roles_cpu()
+    report = torchfleet_load(cell.load.command(subject.address, subject.ca, seconds),
+                             f"{cell.subject}, {cell.case}")
+    used = {role: value - before[role] for role, value in roles_cpu().items()}
+    calls = report["all_calls"]
+    return {"cpu_us": sum(used.values()) * 1e6 / calls,
+            **{f"{role}_us": value * 1e6 / calls for role, value in used.items()},
+            "calls_per_second": report["calls_per_second"],
+            "p50_us": report["latency_ms"]["p50"] * 1e3,
+            "p99_us": report["latency_ms"]["p99"] * 1e3,
+            "load_us": report["cpu_us_per_call"],
+            "foreign": others.seconds([]) / (seconds + 0.3)}
+
+
+class Windows:
+    """The windows of some cells."""
+
+    def __init__(self, samples):
+        self.samples = samples  # (subject, case): a window a turn
+
+    def has(self, subject, case):
+        return (subject, case) in self.samples
+
+    def median(self, subject, case, figure="cpu_us"):
+        return statistics.median(w[figure] for w in self.samples[subject, case])
+
+    def ratio(self, over, under, figure="cpu_us"):
+        """Of two cells, turn by turn; or of figures of them that functions give."""
+        pairs = zip(self.samples[over], self.samples[under])
+        return statistics.median(a[figure] / b[figure] for a, b in pairs)
+
+    def by_turn(self, figure_of):
+        """The median of what a function makes of each turn: it gets a function
+        that tells a cell's figure in that turn."""
+        turns = range(min(map(len, self.samples.values())))
+        return statistics.median(
+            figure_of(lambda subject, case, figure="cpu_us", t=turn:
+                      self.samples[subject, case][t][figure]) for turn in turns)
+
+    def disturbed(self):
+        """How many windows others took part in all the same, of how many."""
+        windows = [w for cell in self.samples.values() for w in cell]
+        return sum(w["foreign"] > QUIET for w in windows), len(windows)
+
+
+def take_turns(subjects, cells, turns, seconds):
+    by_name = {subject.name: subject for subject in subjects}
+    everybody = [pid for subject in subjects for server in subject.roles.values()
+                 for pid in server.pids()]
+    samples = {(cell.subject, cell.case): [] for cell in cells}
+    for turn in range(turns):
+        for cell in cells if turn % 2 == 0 else cells[::-1]:
+            for _ in range(TRIES):
+                taken = window(by_name[cell.subject], cell, seconds, everybody)
+                if taken["foreign"] <= QUIET:
+                    break
+            samples[cell.subject, cell.case].append(taken)
+            print(f"  {turn} {cell.case:22} {cell.subject:24} {taken['cpu_us']:9.1f} us "
+                  f"{taken['calls_per_second']:9,.0f}/s  p50 {taken['p50_us']:8.0f} us  "
+                  f"others {taken['foreign']:.2f}", file=sys.stderr, flush=True)
+    return Windows(samples)
