@@ -1,5 +1,5 @@
 #pragma once
-// How a load goes, told once a second while it runs. Thread-safe.
+// How a load goes, told while it runs. Thread-safe.
 
 #include <cstdint>
 #include <mutex>
