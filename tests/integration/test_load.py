@@ -229,21 +229,21 @@ def test_a_pause_is_charged_to_all_who_come_meanwhile(fleet, protocol):
     fleet.add_model("echo")
     _, gateway, (worker,) = fleet.start_all("echo")
     target = worker if protocol is GRPC else gateway
-    with Running(target.address, *protocol, "--rate", "200", "--duration", "4s", "--warm-up", "0s",
+    with Running(target.address, *protocol, "--rate", "200", "--duration", "1h", "--warm-up", "0s",
                  "--timeout", "60s") as running:
         assert running.next_line()[0] > 0
         target.freeze()
         begun = time.monotonic()
-        running.next_line()
-        in_flight = running.next_line()[1]
+        while running.next_line()[1] < 150:
+            continue
         pause = time.monotonic() - begun
         target.thaw()
+        running.popen.send_signal(signal.SIGINT)
         report = running.end()
-    assert in_flight > 50
     assert report["failed"] == report["not_sent"] == 0
     # Someone came within the first tenth of a second of it, and many later.
     assert report["latency_ms"]["max"] >= (pause - 0.1) * 1000
-    assert report["latency_ms"]["p90"] >= pause / 4 * 1000
+    assert report["latency_ms"]["p99"] >= pause / 4 * 1000
 
 
 def test_a_worker_that_dies_is_counted_and_the_load_goes_on(fleet):
