@@ -28,8 +28,8 @@ class LoadProgress {
     interval_.in_flight += more;
   }
   Interval Take() {
+    Interval taken;  // made without the lock: it is large
     const std::lock_guard lock(mu_);
-    Interval taken;
     taken.in_flight = interval_.in_flight;
     std::swap(taken, interval_);
     return taken;
