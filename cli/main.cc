@@ -88,7 +88,7 @@ void AddInfer(CLI::App& app, InferOptions& options) {
 }
 
 // What is called, with what.
-void AddLoadTarget(CLI::App& load, LoadOptions& options) {
+void AddLoadCall(CLI::App& load, LoadCallOptions& options) {
   load.add_option("model", options.model, "The model's name")->required();
   load.add_option("--model-version", options.version, "A version; the highest ready by default");
   load.add_option("--input", options.inputs,
@@ -109,7 +109,7 @@ void AddLoadTarget(CLI::App& load, LoadOptions& options) {
 }
 
 // When calls begin, and how many.
-void AddLoadPattern(CLI::App& load, LoadOptions& options) {
+void AddLoadPattern(CLI::App& load, LoadPatternOptions& options) {
   const CLI::Range many(1, 1000000);
   AddFlag(load, "--concurrency", options.concurrency,
           "Closed loop: so many calls in flight, each followed by another")
@@ -117,20 +117,16 @@ void AddLoadPattern(CLI::App& load, LoadOptions& options) {
   load.add_option("--rate", options.rate,
                   "Open loop: so many calls a second, as a Poisson process, whatever becomes of "
                   "those before")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1e-3, 1e7));
   load.add_option("--arrivals", options.arrivals,
                   "Open loop: a file with the second at which each call begins, one a line, "
-                  "counted from the start");
+                  "counted from the start, warm-up and all");
   AddFlag(load, "--max-in-flight", options.max_in_flight,
           "Open loop: over it, calls are not sent, and the report says how many")
       ->check(many);
-  AddFlag(load, "--connections", options.connections,
-          "Connections of gRPC and HTTP/2; one a thread by default")
-      ->check(CLI::Range(0, 100000));
-  AddFlag(load, "--threads", options.threads, "Threads that make the calls")
-      ->check(CLI::Range(1, 256));
   AddDurationFlag(load, "--warm-up", options.warm_up, "Calls that begin sooner do not count");
-  AddDurationFlag(load, "--duration", options.duration, "Of what counts, after the warm-up");
+  AddDurationFlag(load, "--duration", options.duration,
+                  "Of what counts, after the warm-up; 0 for 10s, or to the end of --arrivals");
   load.add_option("--calls", options.calls, "So many calls that count, instead of a duration");
   AddDurationFlag(load, "--timeout", options.timeout, "Of each call");
 }
@@ -142,8 +138,13 @@ void AddLoad(CLI::App& app, LoadOptions& options) {
       "  torchfleet load mnist --concurrency 32 --connections 4\n"
       "  torchfleet load mnist --rate 5000 --duration 1m      latency as callers see it\n"
       "  torchfleet load mnist --input input=@digits.npy --batch 1 --check");
-  AddLoadTarget(*load, options);
-  AddLoadPattern(*load, options);
+  AddLoadCall(*load, options.call);
+  AddLoadPattern(*load, options.pattern);
+  AddFlag(*load, "--connections", options.connections,
+          "Connections of gRPC and HTTP/2; one a thread by default")
+      ->check(CLI::Range(0, 100000));
+  AddFlag(*load, "--threads", options.threads, "Threads that make the calls")
+      ->check(CLI::Range(1, 256));
   load->add_flag("--check", options.check,
                  "Answers must be to this very call, and as others to the same request");
   AddFlag(*load, "--seed", options.seed, "Of made inputs and of arrivals");

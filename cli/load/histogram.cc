@@ -55,8 +55,10 @@ void Histogram::Clear() {
 
 absl::Duration Histogram::Quantile(double share) const {
   if (count_ == 0) return absl::ZeroDuration();
-  const auto wanted = static_cast<uint64_t>(
-      std::clamp(std::ceil(share * static_cast<double>(count_)), 1.0, static_cast<double>(count_)));
+  // A product that rounding has lifted over a whole number is that number.
+  const double rank = std::nextafter(share * static_cast<double>(count_), 0.0);
+  const auto wanted =
+      static_cast<uint64_t>(std::clamp(std::ceil(rank), 1.0, static_cast<double>(count_)));
   uint64_t seen = 0;
   size_t index = 0;
   while ((seen += counts_[index]) < wanted) ++index;

@@ -28,6 +28,8 @@
 namespace torchfleet::cli {
 namespace {
 
+constexpr absl::Duration kDuration = absl::Seconds(10);
+
 // What all threads share, and read only.
 struct Target {
   std::string text;  // of the address
@@ -38,13 +40,15 @@ struct Target {
   std::unique_ptr<AnswerCheck> check;
 };
 
-bool IsRest(const LoadOptions& options) { return options.protocol == "rest"; }
-bool IsOpen(const LoadOptions& options) { return options.rate > 0 || !options.arrivals.empty(); }
+bool IsRest(const LoadOptions& options) { return options.call.protocol == "rest"; }
+bool IsOpen(const LoadOptions& options) {
+  return options.pattern.rate > 0 || !options.pattern.arrivals.empty();
+}
 int InFlight(const LoadOptions& options) {
-  return IsOpen(options) ? options.max_in_flight : options.concurrency;
+  return IsOpen(options) ? options.pattern.max_in_flight : options.pattern.concurrency;
 }
 // Over HTTP/1.1 each call in flight has one of its own.
-bool ByHttp1(const LoadOptions& options) { return IsRest(options) && options.http == 1; }
+bool ByHttp1(const LoadOptions& options) { return IsRest(options) && options.call.http == 1; }
 int Connections(const LoadOptions& options) {
   if (ByHttp1(options)) return InFlight(options);
   return std::max(options.connections, options.threads);
@@ -52,7 +56,7 @@ int Connections(const LoadOptions& options) {
 
 absl::Status CheckOptions(const LoadOptions& options) {
   const auto wrong = [](std::string text) { return absl::InvalidArgumentError(std::move(text)); };
-  if (options.rate > 0 && !options.arrivals.empty()) {
+  if (options.pattern.rate > 0 && !options.pattern.arrivals.empty()) {
     return wrong("--rate and --arrivals both say when calls begin; give one of them");
   }
   if (options.threads > InFlight(options)) {
@@ -67,24 +71,24 @@ absl::Status CheckOptions(const LoadOptions& options) {
 
 absl::StatusOr<Target> Prepare(const LoadOptions& options) {
   Target target;
-  ASSIGN_OR_RETURN(target.text, GatewayAddress(options.gateway));
-  if (!options.arrivals.empty()) {
-    ASSIGN_OR_RETURN(const std::string text, ReadFile(options.arrivals));
+  ASSIGN_OR_RETURN(target.text, GatewayAddress(options.call.gateway));
+  if (!options.pattern.arrivals.empty()) {
+    ASSIGN_OR_RETURN(const std::string text, ReadFile(options.pattern.arrivals));
     const auto times = ParseArrivals(text);
     if (!times.ok()) {
       return absl::InvalidArgumentError(
-          fmt::format("{}: {}", options.arrivals, std::string(times.status().message())));
+          fmt::format("{}: {}", options.pattern.arrivals, std::string(times.status().message())));
     }
     target.arrivals = *times;
   }
-  ASSIGN_OR_RETURN(const auto client,
-                   InferenceClient::Connect(target.text, options.timeout, options.tls_ca));
-  ASSIGN_OR_RETURN(const auto metadata, client->Metadata(options.model, options.version));
+  ASSIGN_OR_RETURN(const auto client, InferenceClient::Connect(target.text, options.pattern.timeout,
+                                                               options.call.tls_ca));
+  ASSIGN_OR_RETURN(const auto metadata, client->Metadata(options.call.model, options.call.version));
   ASSIGN_OR_RETURN(const auto specs, InputSpecs(metadata));
-  ASSIGN_OR_RETURN(const auto requests, MakeRequests(specs, {.model = options.model,
-                                                             .version = options.version,
-                                                             .inputs = options.inputs,
-                                                             .batch = options.batch,
+  ASSIGN_OR_RETURN(const auto requests, MakeRequests(specs, {.model = options.call.model,
+                                                             .version = options.call.version,
+                                                             .inputs = options.call.inputs,
+                                                             .batch = options.call.batch,
                                                              .seed = options.seed}));
   for (const auto& request : requests) {
     if (!IsRest(options)) {
@@ -95,8 +99,8 @@ absl::StatusOr<Target> Prepare(const LoadOptions& options) {
     target.bodies.push_back(std::move(document));
   }
   ASSIGN_OR_RETURN(target.address, net::ParseAddress(target.text));
-  if (!options.tls_ca.empty()) {
-    ASSIGN_OR_RETURN(target.tls, net::TlsContext::ForClient(options.tls_ca));
+  if (!options.call.tls_ca.empty()) {
+    ASSIGN_OR_RETURN(target.tls, net::TlsContext::ForClient(options.call.tls_ca));
   }
   if (options.check) target.check = IsRest(options) ? RestAnswerCheck() : GrpcAnswerCheck();
   return target;
@@ -113,17 +117,22 @@ LoadShare ShareOf(const LoadOptions& options, const Target& target, int thread,
                   LoadProgress* progress) {
   LoadShare share;
   const int threads = options.threads;
-  if (options.rate > 0) {
+  if (options.pattern.rate > 0) {
     share.arrivals = std::make_unique<PoissonArrivals>(
-        options.rate / threads, options.seed + static_cast<uint64_t>(thread));
+        options.pattern.rate / threads, options.seed + static_cast<uint64_t>(thread));
   } else if (!target.arrivals.empty()) {
     share.arrivals = std::make_unique<GivenArrivals>(target.arrivals, static_cast<size_t>(thread),
                                                      static_cast<size_t>(threads));
   }
   share.in_flight = static_cast<uint32_t>(Share(InFlight(options), thread, threads));
-  share.warm_up = options.warm_up;
-  share.calls = Share(options.calls, thread, threads);
-  if (options.calls == 0) share.duration = options.duration;
+  share.warm_up = options.pattern.warm_up;
+  if (options.pattern.calls > 0) {
+    share.calls = Share(options.pattern.calls, thread, threads);
+  } else if (options.pattern.duration > absl::ZeroDuration()) {
+    share.duration = options.pattern.duration;
+  } else if (target.arrivals.empty()) {
+    share.duration = kDuration;
+  }
   share.requests = target.bodies.size();
   share.check = target.check.get();
   share.progress = progress;
@@ -139,18 +148,19 @@ std::unique_ptr<Caller> MakeCaller(const LoadOptions& options, const Target& tar
     channel.connections = connections;
     channel.tls = target.tls;
     return std::make_unique<GrpcCaller>(loop, target.address, channel, target.bodies,
-                                        options.timeout, options.check, owner);
+                                        options.pattern.timeout, options.check, owner);
   }
-  const std::string version = options.version.empty() ? "" : "/versions/" + options.version;
+  const std::string version =
+      options.call.version.empty() ? "" : "/versions/" + options.call.version;
   return std::make_unique<RestCaller>(
       loop, target.address,
-      net::ConnectionPool::Options{
-          .http = options.http == 1 ? net::ConnectionPool::Http::k1 : net::ConnectionPool::Http::k2,
-          .connections = connections,
-          .limits = {},
-          .tls = target.tls},
-      "/v2/models/" + options.model + version + "/infer", target.bodies, options.timeout,
-      options.check, owner);
+      net::ConnectionPool::Options{.http = options.call.http == 1 ? net::ConnectionPool::Http::k1
+                                                                  : net::ConnectionPool::Http::k2,
+                                   .connections = connections,
+                                   .limits = {},
+                                   .tls = target.tls},
+      "/v2/models/" + options.call.model + version + "/infer", target.bodies,
+      options.pattern.timeout, options.check, owner);
 }
 
 absl::Duration CpuUsed() {
@@ -160,7 +170,7 @@ absl::Duration CpuUsed() {
 }
 
 // Shows a line a second on a terminal, until the threads are done or a signal
-// asks them to be.
+// asks them to be; another one ends the process.
 class Display {
  public:
   explicit Display(LoadProgress* progress) : progress_(progress) {}
@@ -169,21 +179,17 @@ class Display {
     const MonotonicClock clock;
     const Instant begin = clock.Now();
     Instant shown = begin;
-    bool stopped = false;
     while (!done_.load()) {
       // Short, as nothing wakes a wait for signals when the threads are done.
-      if (!stopped && signal.WaitFor(absl::Milliseconds(20)) != 0) {
-        stopped = true;
+      if (signal.WaitFor(absl::Milliseconds(20)) != 0) {
         for (const auto& thread : threads) thread->Stop();
+        return;
       }
-      if (stopped) return;
-      if (!progress_ || clock.Now() - shown < absl::Seconds(1)) continue;
-      shown = clock.Now();
-      const LoadProgress::Interval interval = progress_->Take();
-      fmt::print(
-          stderr, "\r\033[K{}",
-          ProgressLine(shown - begin, interval.latency, interval.failed, interval.in_flight));
+      const Instant now = clock.Now();
+      if (!progress_ || now - shown < absl::Seconds(1)) continue;
+      fmt::print(stderr, "\r\033[K{}", ProgressLine(now - begin, now - shown, progress_->Take()));
       std::fflush(stderr);
+      shown = now;
     }
   }
   void Done() { done_.store(true); }
@@ -196,8 +202,30 @@ class Display {
   std::atomic<bool> done_ = false;
 };
 
+// Many connections take more descriptors than shells allow at first.
+void AllowAllFiles() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
+LoadReport ReportOn(const LoadOptions& options, const Target& target) {
+  LoadReport report;
+  report.model = options.call.model;
+  report.address = target.text;
+  report.protocol = !IsRest(options)         ? "gRPC"
+                    : options.call.http == 1 ? "REST over HTTP/1.1"
+                                             : "REST over HTTP/2";
+  report.open = IsOpen(options);
+  report.rate = options.pattern.rate;
+  report.concurrency = InFlight(options);
+  report.connections = ByHttp1(options) ? 0 : Connections(options);
+  report.threads = options.threads;
+  return report;
+}
+
 absl::StatusOr<LoadReport> Load(const LoadOptions& options, ShutdownSignal& signal) {
-  RETURN_IF_ERROR(CheckOptions(options));
   ASSIGN_OR_RETURN(const Target target, Prepare(options));
   LoadProgress progress;
   LoadProgress* const shown = isatty(STDERR_FILENO) == 1 ? &progress : nullptr;
@@ -214,7 +242,7 @@ absl::StatusOr<LoadReport> Load(const LoadOptions& options, ShutdownSignal& sign
   for (const auto& thread : threads) thread->Start();
   Display display(shown);
   std::thread watcher([&] { display.Watch(signal, threads); });
-  LoadReport report;
+  LoadReport report = ReportOn(options, target);
   for (const auto& thread : threads) {
     thread->Join();
     report.tally.Add(thread->tally());
@@ -223,26 +251,18 @@ absl::StatusOr<LoadReport> Load(const LoadOptions& options, ShutdownSignal& sign
   watcher.join();
   display.Clear();
   report.cpu = CpuUsed() - cpu;
-  report.model = options.model;
-  report.address = target.text;
-  report.protocol = !IsRest(options)    ? "gRPC"
-                    : options.http == 1 ? "REST over HTTP/1.1"
-                                        : "REST over HTTP/2";
-  report.open = IsOpen(options);
-  report.rate = options.rate;
-  report.concurrency = InFlight(options);
-  report.connections = Connections(options);
-  report.threads = options.threads;
-  report.window = report.tally.last_end - report.tally.first_begin;
-  // Whoever was slow to end does not make it longer.
-  if (options.calls == 0) report.window = std::min(report.window, options.duration);
   return report;
 }
 
 }  // namespace
 
 int RunLoad(const LoadOptions& options) {
+  if (const absl::Status status = CheckOptions(options); !status.ok()) {
+    Fail(status);
+    return kUsage;
+  }
   ShutdownSignal signal;
+  AllowAllFiles();
   const auto report = Load(options, signal);
   if (!report.ok()) return Fail(report.status());
   const std::string text = options.format == "json" ? ReportAsJson(*report) : ReportAsText(*report);

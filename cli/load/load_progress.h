@@ -1,5 +1,5 @@
 #pragma once
-// How a load goes, told once a second while it runs. Thread-safe.
+// How a load goes, told while it runs. Thread-safe.
 
 #include <cstdint>
 #include <mutex>
@@ -28,8 +28,8 @@ class LoadProgress {
     interval_.in_flight += more;
   }
   Interval Take() {
+    Interval taken;  // made without the lock: it is large
     const std::lock_guard lock(mu_);
-    Interval taken;
     taken.in_flight = interval_.in_flight;
     std::swap(taken, interval_);
     return taken;

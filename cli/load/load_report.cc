@@ -39,11 +39,12 @@ std::string Time(absl::Duration duration) {
   return fmt::format("{:.{}f} {}", number, number < 10 ? 2 : number < 100 ? 1 : 0, unit);
 }
 
-double PerSecond(const LoadReport& report) {
-  const double seconds = absl::ToDoubleSeconds(report.window);
-  const uint64_t calls = report.tally.ok + report.tally.failed();
+double PerSecond(uint64_t calls, absl::Duration length) {
+  const double seconds = absl::ToDoubleSeconds(length);
   return seconds > 0 ? static_cast<double>(calls) / seconds : 0;
 }
+
+std::string Whole(double number) { return Grouped(static_cast<uint64_t>(std::llround(number))); }
 
 absl::Duration CpuPerCall(const LoadReport& report) {
   return report.tally.all_calls == 0 ? absl::ZeroDuration()
@@ -60,9 +61,10 @@ std::string Head(const LoadReport& report) {
       : report.rate > 0 ? fmt::format("{:g} arrivals a second, at most {} in flight", report.rate,
                                       report.concurrency)
                         : fmt::format("given arrivals, at most {} in flight", report.concurrency);
+  const std::string connections =
+      report.connections == 0 ? "a connection for each" : Plural(report.connections, "connection");
   return fmt::format("{} at {}: {}, {}, {}, {}\n\n", report.model, report.address, report.protocol,
-                     loop, Plural(report.connections, "connection"),
-                     Plural(report.threads, "thread"));
+                     loop, connections, Plural(report.threads, "thread"));
 }
 
 }  // namespace
@@ -70,9 +72,10 @@ std::string Head(const LoadReport& report) {
 std::string ReportAsText(const LoadReport& report) {
   const LoadTally& tally = report.tally;
   std::string text = Head(report);
-  text += fmt::format("calls      {} in {:.2f} s, {} a second\n",
-                      Grouped(tally.ok + tally.failed()), absl::ToDoubleSeconds(report.window),
-                      Grouped(static_cast<uint64_t>(std::llround(PerSecond(report)))));
+  const uint64_t calls = tally.ok + tally.failed();
+  text +=
+      fmt::format("calls      {} in {:.2f} s, {} a second\n", Grouped(calls),
+                  absl::ToDoubleSeconds(tally.window()), Whole(PerSecond(calls, tally.window())));
   text += "latency    mean " + Time(tally.latency.Mean());
   for (const auto& [name, share] : kQuantiles) {
     text += fmt::format("   {} {}", name, Time(tally.latency.Quantile(share)));
@@ -107,6 +110,7 @@ std::string ReportAsJson(const LoadReport& report) {
     latency[name] = Milliseconds(tally.latency.Quantile(share));
   }
   latency["max"] = Milliseconds(tally.latency.max());
+  const uint64_t calls = tally.ok + tally.failed();
   const ordered_json document = {
       {"model", report.model},
       {"address", report.address},
@@ -114,11 +118,11 @@ std::string ReportAsJson(const LoadReport& report) {
       {"loop", report.open ? "open" : "closed"},
       {"rate", report.rate},
       {"concurrency", report.concurrency},
-      {"connections", report.connections},
+      {"connections", report.connections == 0 ? ordered_json() : ordered_json(report.connections)},
       {"threads", report.threads},
-      {"seconds", absl::ToDoubleSeconds(report.window)},
-      {"calls", tally.ok + tally.failed()},
-      {"calls_per_second", PerSecond(report)},
+      {"seconds", absl::ToDoubleSeconds(tally.window())},
+      {"calls", calls},
+      {"calls_per_second", PerSecond(calls, tally.window())},
       {"codes", codes},
       {"failed", tally.failed()},
       {"messages", messages},
@@ -130,11 +134,14 @@ std::string ReportAsJson(const LoadReport& report) {
   return document.dump(-1, ' ', false, ordered_json::error_handler_t::replace) + "\n";
 }
 
-std::string ProgressLine(absl::Duration since_start, const Histogram& latency, uint64_t failed,
-                         int64_t in_flight) {
+std::string ProgressLine(absl::Duration since_start, absl::Duration length,
+                         const LoadProgress::Interval& interval) {
+  const Histogram& latency = interval.latency;
   return fmt::format("{:>5.0f} s  {:>9} calls/s  {:>6} in flight  p50 {:>8}  p99 {:>8}  {} failed",
-                     absl::ToDoubleSeconds(since_start), Grouped(latency.count()), in_flight,
-                     Time(latency.Quantile(0.5)), Time(latency.Quantile(0.99)), Grouped(failed));
+                     absl::ToDoubleSeconds(since_start),
+                     Whole(PerSecond(latency.count() + interval.failed, length)),
+                     interval.in_flight, Time(latency.Quantile(0.5)), Time(latency.Quantile(0.99)),
+                     Grouped(interval.failed));
 }
 
 }  // namespace torchfleet::cli

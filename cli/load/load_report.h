@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "cli/load/load_progress.h"
 #include "cli/load/load_tally.h"
 
 namespace torchfleet::cli {
@@ -17,10 +18,9 @@ struct LoadReport {
   double rate = 0;
   bool open = false;
   int concurrency = 1;
+  // 0: over HTTP/1.1 each call in flight has one.
   int connections = 1;
   int threads = 1;
-  // In which the calls that count began: what calls a second are of.
-  absl::Duration window;
   // Of this process, over the whole run.
   absl::Duration cpu;
   LoadTally tally;
@@ -30,8 +30,8 @@ std::string ReportAsText(const LoadReport& report);
 // One object on a line; latencies in milliseconds.
 std::string ReportAsJson(const LoadReport& report);
 
-// A line on how the last second went.
-std::string ProgressLine(absl::Duration since_start, const Histogram& latency, uint64_t failed,
-                         int64_t in_flight);
+// A line on how the interval went that took `length`.
+std::string ProgressLine(absl::Duration since_start, absl::Duration length,
+                         const LoadProgress::Interval& interval);
 
 }  // namespace torchfleet::cli

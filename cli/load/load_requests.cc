@@ -14,15 +14,15 @@ namespace {
 using inference::ModelInferRequest;
 using nlohmann::json;
 
-constexpr int64_t kMostElements = 1 << 28;
+// More than a message can hold.
+constexpr int64_t kMostElements = 1 << 24;
 
 absl::StatusOr<Tensor> MadeTensor(const InputSpec& spec, int64_t batch, std::mt19937_64& random) {
   std::vector<int64_t> shape = spec.shape;
   int64_t elements = 1;
   for (size_t i = 0; i < shape.size(); ++i) {
     if (shape[i] < 0) shape[i] = i == 0 ? std::max<int64_t>(batch, 1) : 1;
-    elements *= shape[i];
-    if (elements > kMostElements) {
+    if (__builtin_mul_overflow(elements, shape[i], &elements) || elements > kMostElements) {
       return absl::InvalidArgumentError(fmt::format(
           "input '{}' has over {} elements; give it with --input", spec.name, kMostElements));
     }

@@ -1,6 +1,7 @@
 #pragma once
 // What became of a load's calls. Pure.
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -24,19 +25,23 @@ struct LoadTally {
   // By code. Answers that are another call's, or not as the first to the same
   // request was, count as `wrong answer`.
   std::map<std::string, Failure> failures;
-  // Calls that began over a millisecond after their time: the generator had no
-  // time for them, or they waited for a free place.
+  // Calls that began over a millisecond after their time: the generator was busy.
   uint64_t late = 0;
   // Arrivals for which nothing was sent: as many as allowed were in flight.
   uint64_t not_begun = 0;
-  // Those of the warm-up too, and when the calls that count began and ended.
+  // Those of the warm-up too.
   uint64_t all_calls = 0;
-  Instant first_begin, last_end;
+  // What calls a second are of: from the warm-up's end to the time's, or, where
+  // something else ended it, to the last call's end. Zero before a call counts.
+  Instant window_begin, window_end;
 
   uint64_t failed() const {
     uint64_t sum = 0;
     for (const auto& [code, failure] : failures) sum += failure.count;
     return sum;
+  }
+  absl::Duration window() const {
+    return std::max(window_end - window_begin, absl::ZeroDuration());
   }
   void AddFailure(const std::string& code, uint64_t count, const std::string& message) {
     Failure& failure = failures[code];
@@ -52,11 +57,10 @@ struct LoadTally {
     late += other.late;
     not_begun += other.not_begun;
     all_calls += other.all_calls;
-    if (other.first_begin == Instant()) return;
-    if (first_begin == Instant() || other.first_begin < first_begin) {
-      first_begin = other.first_begin;
-    }
-    if (last_end < other.last_end) last_end = other.last_end;
+    if (other.window_begin == Instant()) return;
+    if (window_begin == Instant()) window_begin = other.window_begin;
+    window_begin = std::min(window_begin, other.window_begin);
+    window_end = std::max(window_end, other.window_end);
   }
 };
 

@@ -11,7 +11,7 @@ namespace {
 constexpr absl::Duration kLate = absl::Milliseconds(1);
 // After nobody could be reached.
 constexpr absl::Duration kPause = absl::Milliseconds(50);
-constexpr absl::Duration kTick = absl::Seconds(1);
+constexpr absl::Duration kTick = absl::Milliseconds(100);
 
 }  // namespace
 
@@ -74,9 +74,10 @@ void LoadThread::BeginAll() {
   StopWhenDone();
 }
 
-bool LoadThread::MayBegin(Instant at) const {
-  if (stopping_ || (share_.calls > 0 && counted_ >= share_.calls)) return false;
-  return at - begin_ < share_.warm_up + share_.duration;
+bool LoadThread::MayBegin(Instant at) {
+  if (stopping_ || (share_.calls && counted_ >= *share_.calls)) return false;
+  time_is_up_ = at - begin_ >= share_.warm_up + share_.duration;
+  return !time_is_up_;
 }
 
 void LoadThread::BeginDue() {
@@ -94,8 +95,9 @@ void LoadThread::BeginDue() {
     }
     const uint32_t call = free_.back();
     free_.pop_back();
+    const bool late = clock_.Now() - at > kLate;
     Begin(call, at);
-    if (places_[call].counted && now - at > kLate) ++tally_.late;
+    if (places_[call].counted && late) ++tally_.late;
   }
   if (next_ && !MayBegin(begin_ + *next_)) next_.reset();
   if (next_) pacer_->WakeAt(begin_ + *next_);
@@ -116,7 +118,7 @@ void LoadThread::Begin(uint32_t call, Instant at) {
   place.counted = at - begin_ >= share_.warm_up;
   place.request = tally_.all_calls % share_.requests;
   if (share_.check) place.id = share_.id_prefix + std::to_string(tally_.all_calls);
-  if (place.counted && counted_++ == 0) tally_.first_begin = at;
+  if (place.counted) ++counted_;
   ++tally_.all_calls;
   ++in_flight_;
   caller_->Begin(call, place.request, place.id);
@@ -125,11 +127,12 @@ void LoadThread::Begin(uint32_t call, Instant at) {
 void LoadThread::OnEnd(uint32_t call, const CallEnd& end) {
   const Instant now = clock_.Now();
   --in_flight_;
-  Place& place = places_[call];
-  if (place.counted) Count(place, end, now);
+  const Place& place = places_[call];
+  const CallEnd checked = Checked(place, end);
+  if (place.counted) Count(place, checked, now);
   if (share_.progress) {
-    if (end.ok) interval_.Record(now - place.begin);
-    if (!end.ok) ++interval_failed_;
+    if (checked.ok) interval_.Record(now - place.begin);
+    if (!checked.ok) ++interval_failed_;
   }
   if (share_.arrivals) {
     free_.push_back(call);
@@ -142,16 +145,19 @@ void LoadThread::OnEnd(uint32_t call, const CallEnd& end) {
   StopWhenDone();
 }
 
+// The end, or what is wrong with its answer.
+CallEnd LoadThread::Checked(const Place& place, const CallEnd& end) {
+  if (!end.ok || !share_.check) return end;
+  const absl::Status status =
+      share_.check->Compare(end.answer, place.id, first_answers_[place.request]);
+  if (status.ok()) return end;
+  return {.code = "wrong answer", .message = std::string(status.message())};
+}
+
 void LoadThread::Count(const Place& place, const CallEnd& end, Instant now) {
-  tally_.last_end = now;
+  tally_.window_begin = begin_ + share_.warm_up;
+  tally_.window_end = now;
   if (!end.ok) return tally_.AddFailure(end.code, 1, end.message);
-  if (share_.check) {
-    auto& first = first_answers_[place.request];
-    if (const absl::Status status = share_.check->Compare(end.answer, place.id, first);
-        !status.ok()) {
-      return tally_.AddFailure("wrong answer", 1, std::string(status.message()));
-    }
-  }
   ++tally_.ok;
   tally_.latency.Record(now - place.begin);
 }
@@ -166,6 +172,8 @@ void LoadThread::TellProgress() {
 
 void LoadThread::StopWhenDone() {
   if (in_flight_ > 0 || (!stopping_ && (next_ || !paused_.empty()))) return;
+  // Whoever was slow to end does not make it longer.
+  if (time_is_up_ && counted_ > 0) tally_.window_end = tally_.window_begin + share_.duration;
   loop_->Stop();
 }
 

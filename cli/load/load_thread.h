@@ -36,15 +36,15 @@ struct LoadShare {
   // Calls in flight: always, or at most.
   uint32_t in_flight = 1;
   absl::Duration warm_up;
-  // After the warm-up; infinite where `calls` says when to end.
+  // After the warm-up; infinite where `calls` or the arrivals say when to end.
   absl::Duration duration = absl::InfiniteDuration();
-  // That count; 0 for as many as there is time for.
-  uint64_t calls = 0;
+  // So many that count; none for as many as there is time for.
+  std::optional<uint64_t> calls;
   // How many requests there are to take turns.
   size_t requests = 1;
   // Not null: calls have ids, and answers are held against one another.
   const AnswerCheck* check = nullptr;
-  // Not null: told each second.
+  // Not null: told ten times a second.
   LoadProgress* progress = nullptr;
   // Begins the ids.
   std::string id_prefix;
@@ -81,8 +81,10 @@ class LoadThread final : private Caller::Owner {
   void BeginDue();
   void BeginAgain();
   void Begin(uint32_t call, Instant at);
-  bool MayBegin(Instant at) const;
+  // Whether a call may; it is noted when there is no time for one.
+  bool MayBegin(Instant at);
   void OnEnd(uint32_t call, const CallEnd& end) override;
+  CallEnd Checked(const Place& place, const CallEnd& end);
   void Count(const Place& place, const CallEnd& end, Instant now);
   void TellProgress();
   void StopWhenDone();
@@ -98,6 +100,7 @@ class LoadThread final : private Caller::Owner {
 
   Instant begin_;
   bool stopping_ = false;
+  bool time_is_up_ = false;
   std::optional<absl::Duration> next_;  // arrival
   std::vector<Place> places_;
   std::vector<uint32_t> free_;

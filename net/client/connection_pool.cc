@@ -47,13 +47,15 @@ std::unique_ptr<ByteStream> ConnectionPool::Encrypted(std::unique_ptr<ByteStream
   std::string host = options_.server_name;
   if (host.empty()) host = address_.text.substr(0, address_.text.rfind(':'));
   if (host.starts_with('[')) host = host.substr(1, host.size() - 2);  // IPv6
-  return TlsStream::ForClient(*options_.tls, std::move(socket), host);
+  const auto protocol =
+      options_.http == Http::k1 ? TlsStream::Protocol::kHttp1 : TlsStream::Protocol::kHttp2;
+  return TlsStream::ForClient(*options_.tls, std::move(socket), host, protocol);
 }
 
 void ConnectionPool::OnConnectionClosed(Connection& connection) {
   const auto found = std::find_if(connections_.begin(), connections_.end(),
                                   [&](const auto& c) { return c.get() == &connection; });
-  if ((*found)->heard()) {
+  if (!(*found)->failed()) {
     pause_ = absl::ZeroDuration();
   } else {
     pause_ = std::clamp(2 * pause_, kFirstPause, kLongestPause);

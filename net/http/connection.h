@@ -35,8 +35,9 @@ class ClientConnection : public Connection {
   virtual bool accepts_streams() const = 0;
   // Those that are open.
   virtual size_t streams() const = 0;
-  // The peer has said anything.
-  virtual bool heard() const = 0;
+  // It was of no use: it ended before the peer had said anything, and not because
+  // this side gave its requests up.
+  virtual bool failed() const = 0;
 };
 
 }  // namespace torchfleet::net

@@ -96,13 +96,13 @@ void Http1Client::Break(CloseCode code) {
 
 void Http1Client::Tell(CloseCode code) {
   StreamHandler* const handler = std::exchange(stream_.handler_, nullptr);
-  if (handler) handler->OnClosed(stream_, code);
+  if (handler) handler->OnClosed(stream_, stream_.reset_.value_or(code));
 }
 
 void Http1Client::OnEvents(uint32_t events) {
   if (!open_) return;
   if (events & EPOLLOUT) Flush();
-  if (events & (EPOLLHUP | EPOLLERR) && !(events & EPOLLIN)) return PeerClosed();
+  if (events & (EPOLLHUP | EPOLLERR) && !(events & EPOLLIN)) return ReadLast();
   if (!(events & EPOLLIN)) return;
   do {
     ReadSocket();
@@ -113,26 +113,43 @@ bool Http1Client::MayRead() const {
   return rest_.empty() && stream_.unconsumed_ <= options_.limits.stream_window;
 }
 
-void Http1Client::ReadSocket() {
+// Whether bytes came.
+bool Http1Client::ReadSocket() {
   const BlockPool::Room room = loop_.blocks().ReadRoom();
   const ssize_t count = bytes_->Read(room.at, room.size);
   Flush();
-  if (count == ByteStream::kWait) return;
-  if (count <= 0) return PeerClosed();
+  if (count == ByteStream::kWait) return false;
+  if (count <= 0) {
+    PeerClosed(/*cleanly=*/count == ByteStream::kEnd);
+    return false;
+  }
   heard_ = true;
   // Bytes that nobody asked for.
-  if (!stream_.handler_) return Close();
+  if (!stream_.handler_) {
+    Close();
+    return false;
+  }
   loop_.blocks().Filled(static_cast<size_t>(count));
   rest_ = Slice(room.block, {room.at, static_cast<size_t>(count)});
   TakeRest();
+  return true;
 }
 
-void Http1Client::PeerClosed() {
-  if (stream_.handler_ && !stream_.answered_ && reader_.Close() == Http1Reader::Event::kEnd) {
+// The connection is broken, but the peer may have answered before.
+void Http1Client::ReadLast() {
+  while (open_ && MayRead() && !stream_.answered_ && ReadSocket()) {
+  }
+  if (open_) PeerClosed(/*cleanly=*/false);
+}
+
+// `cleanly`: it said that it would, so an answer may end so.
+void Http1Client::PeerClosed(bool cleanly) {
+  if (cleanly && stream_.handler_ && !stream_.answered_ &&
+      reader_.Close() == Http1Reader::Event::kEnd) {
     TakeEvent(Http1Reader::Event::kEnd);
   }
   draining_ = true;
-  if (stream_.answered_) Tell(stream_.reset_.value_or(CloseCode::kNoError));
+  if (stream_.answered_) Tell(CloseCode::kNoError);
   Break(wrote_ ? CloseCode::kConnectionLost : CloseCode::kNeverSent);
 }
 
@@ -189,7 +206,7 @@ void Http1Client::OnTurnEnd() {
     TakeRest();
     FillOutgoing();
   }
-  if (open_ && !WriteSocket()) PeerClosed();
+  if (open_ && !WriteSocket()) ReadLast();
   if (open_) FinishRequest();
   if (open_) UpdateEvents();
   if (!open_ && !std::exchange(told_, true)) owner_.OnConnectionClosed(*this);
@@ -216,7 +233,10 @@ void Http1Client::FillOutgoing() {
 
 void Http1Client::FinishRequest() {
   if (!stream_.handler_) return;
-  if (stream_.reset_) return Break(*stream_.reset_);
+  if (stream_.reset_) {
+    gave_up_ = true;
+    return Break(*stream_.reset_);
+  }
   if (!stream_.answered_) return;
   const bool goes_on = stream_.written_ && outgoing_.empty() && rest_.empty() && !draining_ &&
                        reader_.message().keep_alive;

@@ -37,7 +37,7 @@ class Http1Client final : public ClientConnection, private Watcher, private Turn
   Stream* Open(const Headers& headers, bool end, StreamHandler& handler) override;
   bool accepts_streams() const override { return open_ && !draining_ && !stream_.handler_; }
   size_t streams() const override { return stream_.handler_ ? 1 : 0; }
-  bool heard() const override { return heard_; }
+  bool failed() const override { return !open_ && !heard_ && !gave_up_; }
 
   void Drain() override;
   void Close() override;
@@ -75,10 +75,11 @@ class Http1Client final : public ClientConnection, private Watcher, private Turn
   void OnTurnEnd() override;
 
   bool MayRead() const;
-  void ReadSocket();
+  bool ReadSocket();
+  void ReadLast();
   void TakeRest();
   bool TakeEvent(Http1Reader::Event event);
-  void PeerClosed();
+  void PeerClosed(bool cleanly);
   void FillOutgoing();
   void FinishRequest();
   bool WriteSocket();
@@ -96,6 +97,7 @@ class Http1Client final : public ClientConnection, private Watcher, private Turn
   bool told_ = false;
   bool wrote_ = false;  // anything of the request that is open
   bool heard_ = false;
+  bool gave_up_ = false;  // by a reset
   bool to_head_ = false;
 
   Http1Reader reader_;

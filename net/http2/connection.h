@@ -43,7 +43,7 @@ class Http2Connection final : public ClientConnection, private Watcher, private 
   Stream* Open(const Headers& headers, bool end, StreamHandler& handler) override;
   bool accepts_streams() const override { return state_ == State::kOpen; }
   size_t streams() const override { return open_.size(); }
-  bool heard() const override { return heard_anything_; }
+  bool failed() const override { return state_ == State::kClosed && !heard_anything_; }
 
   void Drain() override;
   void Close() override;

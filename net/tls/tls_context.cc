@@ -18,7 +18,6 @@ namespace {
 // As ALPN writes them, the preferred one first.
 constexpr unsigned char kProtocols[] = "\x02h2\x08http/1.1";
 constexpr unsigned int kProtocolsSize = sizeof kProtocols - 1;
-constexpr unsigned int kHttp2Size = 3;
 constexpr unsigned char kSessionGroup[] = "torchfleet";
 
 // The newest error of OpenSSL in this thread; its queue is empty then.
@@ -95,7 +94,6 @@ absl::StatusOr<std::shared_ptr<const TlsContext>> TlsContext::ForClient(
   if (SSL_CTX_load_verify_file(made->context_, ca.c_str()) != 1) return Useless("CA", ca);
   if (!certificate.empty()) RETURN_IF_ERROR(made->UsePair(certificate, key));
   SSL_CTX_set_verify(made->context_, SSL_VERIFY_PEER, nullptr);
-  SSL_CTX_set_alpn_protos(made->context_, kProtocols, kHttp2Size);
   return made;
 }
 

@@ -1,9 +1,10 @@
 #pragma once
 // What is the same for all TLS connections of a server or of a client: the
-// certificate and its key, whom it trusts, and what it offers.
+// certificate and its key, and whom it trusts.
 //
 // TLS 1.2 and 1.3, ciphers with forward secrecy and AEAD only, no renegotiation
-// and no compression; HTTP/2 before HTTP/1.1. Sessions are resumed by tickets.
+// and no compression; a server takes HTTP/2 before HTTP/1.1. Sessions are resumed
+// by tickets.
 //
 // Immutable, thread-safe; connections keep what they need of it.
 

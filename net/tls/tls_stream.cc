@@ -129,7 +129,7 @@ std::unique_ptr<TlsStream> TlsStream::ForServer(const TlsContext& context,
 
 std::unique_ptr<TlsStream> TlsStream::ForClient(const TlsContext& context,
                                                 std::unique_ptr<ByteStream> socket,
-                                                const std::string& host) {
+                                                const std::string& host, Protocol protocol) {
   SSL* const ssl = SSL_new(context.get());
   SSL_set_connect_state(ssl);
   // An address is looked for among a certificate's addresses, and is no name
@@ -138,7 +138,12 @@ std::unique_ptr<TlsStream> TlsStream::ForClient(const TlsContext& context,
     SSL_set1_host(ssl, host.c_str());
     SSL_set_tlsext_host_name(ssl, host.c_str());
   }
-  return std::unique_ptr<TlsStream>(new TlsStream(ssl, std::move(socket)));
+  const std::string_view offer = protocol == Protocol::kHttp1 ? "\x08http/1.1" : "\x02h2";
+  SSL_set_alpn_protos(ssl, reinterpret_cast<const unsigned char*>(offer.data()),
+                      static_cast<unsigned int>(offer.size()));
+  std::unique_ptr<TlsStream> made(new TlsStream(ssl, std::move(socket)));
+  made->may_choose_none_ = protocol == Protocol::kHttp1;
+  return made;
 }
 
 TlsStream::TlsStream(SSL* ssl, std::unique_ptr<ByteStream> socket)
@@ -212,7 +217,7 @@ bool TlsStream::Handshake() {
   unsigned int size;
   SSL_get0_alpn_selected(ssl_, &protocol, &size);
   // Servers take what is said next for what it is; a client has to know before.
-  const bool understood = SSL_is_server(ssl_) || size > 0;
+  const bool understood = SSL_is_server(ssl_) || size > 0 || may_choose_none_;
   if (!understood) LogWarning("a server speaks TLS, but not HTTP/2 over it");
   state_ = understood ? State::kOpen : State::kBroken;
   return understood;

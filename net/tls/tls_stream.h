@@ -26,11 +26,16 @@ class TlsStream final : public ByteStream {
  public:
   static std::unique_ptr<TlsStream> ForServer(const TlsContext& context,
                                               std::unique_ptr<ByteStream> socket);
+  // What a client is about to speak, and so offers. Any server may be taken to
+  // speak HTTP/1.1; one that is to speak HTTP/2 has to say that it does.
+  enum class Protocol { kHttp1, kHttp2 };
+
   // `host`, a name or an address, is what the server's certificate must be for.
   // The socket may be under way.
   static std::unique_ptr<TlsStream> ForClient(const TlsContext& context,
                                               std::unique_ptr<ByteStream> socket,
-                                              const std::string& host);
+                                              const std::string& host,
+                                              Protocol protocol = Protocol::kHttp2);
   ~TlsStream() override;
 
   int fd() const override { return socket_->fd(); }
@@ -57,6 +62,8 @@ class TlsStream final : public ByteStream {
 
   const std::unique_ptr<ByteStream> socket_;
   SSL* const ssl_;
+  // Clients only: a server that chose no protocol is gone on with.
+  bool may_choose_none_ = false;
   State state_ = State::kHandshaking;
   // The socket may hold bytes that were not read in this Read.
   bool may_receive_ = false;

@@ -1,5 +1,6 @@
 #include "tests/fakes/fake_model.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -21,12 +22,14 @@ class FakeModel : public Model {
     if (behaviour_ == "crash" && inputs[0].bytes.find("crash") != std::string_view::npos) abort();
     // The time that a model takes.
     if (delay_.count() > 0) std::this_thread::sleep_for(delay_);
+    const bool wrong = behaviour_ == "wrong" && ++runs_ % 3 == 0;
     std::vector<OutputTensor> outputs;
     for (size_t i = 0; i < spec_.outputs.size(); ++i) {
       const size_t from = std::min(i, inputs.size() - 1);
       outputs.push_back(
           {spec_.inputs[from].type, inputs[from].shape, std::string(inputs[from].bytes)});
       if (behaviour_ == "wrong_shape") outputs.back().shape.push_back(1);
+      if (wrong) std::fill(outputs.back().bytes.begin(), outputs.back().bytes.end(), 'w');
     }
     return outputs;
   }
@@ -35,6 +38,7 @@ class FakeModel : public Model {
   const ModelSpec spec_;
   const std::string behaviour_;
   const std::chrono::milliseconds delay_;
+  int runs_ = 0;
 };
 
 std::string Parameter(const ModelSpec& spec, const std::string& name,
@@ -54,7 +58,8 @@ absl::StatusOr<std::unique_ptr<Model>> LoadFakeModel(const std::filesystem::path
     return absl::FailedPreconditionError(file.string() + " is corrupt");
   }
   const std::string behaviour = Parameter(spec, "fake", "echo");
-  for (const char* known : {"echo", "delay", "throw", "bad_alloc", "wrong_shape", "crash"}) {
+  for (const char* known :
+       {"echo", "delay", "throw", "bad_alloc", "wrong_shape", "wrong", "crash"}) {
     if (behaviour != known) continue;
     const auto delay = std::chrono::milliseconds(
         behaviour == "delay" ? std::atoi(Parameter(spec, "delay_ms", "100").c_str()) : 0);

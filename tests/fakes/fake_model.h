@@ -7,6 +7,7 @@
 //   throw        throws std::runtime_error
 //   bad_alloc    throws std::bad_alloc
 //   wrong_shape  echo with one dimension too many
+//   wrong        echo, but each third batch comes out with other bytes
 //   crash        aborts the process when the first input contains "crash"
 
 #include <filesystem>

@@ -8,8 +8,6 @@
 #include <catch2/catch_test_macros.hpp>
 #include <utility>
 
-#include "net/socket/address.h"
-
 namespace torchfleet::net {
 namespace {
 
@@ -70,10 +68,31 @@ int CancelledStreams() { return cancelled; }
 std::unique_ptr<Server> Http1Server(Http2Options options) {
   ServerOptions server_options;
   server_options.http2 = options;
+  return Http1Server(std::move(server_options));
+}
+
+std::unique_ptr<Server> Http1Server(ServerOptions options) {
   auto server =
-      Server::Start(server_options, [](Loop&) { return std::make_unique<TestService>(); });
+      Server::Start(std::move(options), [](Loop&) { return std::make_unique<TestService>(); });
   REQUIRE(server.ok());
   return *std::move(server);
+}
+
+Http1Listener::Http1Listener(When when) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  const auto any = ParseAddress("127.0.0.1:0");
+  REQUIRE(bind(fd_, reinterpret_cast<const sockaddr*>(&any->storage), any->size) == 0);
+  address_ = BoundAddress(fd_);
+  if (when == When::kNow) Listen();
+}
+
+void Http1Listener::Listen() { REQUIRE(listen(fd_, 10) == 0); }
+
+Http1Listener::~Http1Listener() { close(fd_); }
+
+std::unique_ptr<Http1Peer> Http1Listener::Accept() {
+  const int fd = accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC);
+  REQUIRE(fd >= 0);
+  return std::make_unique<Http1Peer>(fd);
 }
 
 Http1Peer::Http1Peer(const Server& server) {
@@ -87,6 +106,12 @@ Http1Peer::~Http1Peer() { Close(); }
 void Http1Peer::Close() {
   if (fd_ >= 0) close(fd_);
   fd_ = -1;
+}
+
+void Http1Peer::Break() {
+  const linger at_once{.l_onoff = 1, .l_linger = 0};
+  setsockopt(fd_, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  Close();
 }
 
 void Http1Peer::HalfClose() { shutdown(fd_, SHUT_WR); }

@@ -1,6 +1,6 @@
 #pragma once
-// A client that writes HTTP/1 byte by byte, and a server whose requests a test
-// has in its hand.
+// A peer that writes HTTP/1 byte by byte, as a client or as a server, and a server
+// whose requests a test has in its hand.
 
 #include <functional>
 #include <memory>
@@ -8,12 +8,15 @@
 #include <string_view>
 
 #include "net/server/server.h"
+#include "net/socket/address.h"
 
 namespace torchfleet::net {
 
 class Http1Peer {
  public:
   explicit Http1Peer(const Server& server);
+  // Of this connected socket.
+  explicit Http1Peer(int fd) : fd_(fd) {}
   ~Http1Peer();
   Http1Peer(const Http1Peer&) = delete;
   Http1Peer& operator=(const Http1Peer&) = delete;
@@ -25,6 +28,8 @@ class Http1Peer {
   std::string ReadAll();
   bool ended() const { return ended_; }
   void Close();
+  // At once, by a reset.
+  void Break();
   void HalfClose();
   // As many of the bytes as the connection takes without being read.
   size_t WriteUntilFull(std::string_view bytes);
@@ -37,9 +42,27 @@ class Http1Peer {
   std::string received_;
 };
 
+// Where clients of net/ meet an Http1Peer.
+class Http1Listener {
+ public:
+  // Bound; nobody is let in before Listen.
+  enum class When { kNow, kLater };
+  explicit Http1Listener(When when = When::kNow);
+  ~Http1Listener();
+  void Listen();
+  const Address& address() const { return address_; }
+  // The next connection.
+  std::unique_ptr<Http1Peer> Accept();
+
+ private:
+  const int fd_;
+  Address address_;
+};
+
 // Serves by path: /echo sends a body back as it comes, in chunks or with its
 // length; /hold answers nothing; /early answers before the body; /deaf takes no
 // body bytes; /large?N answers N bytes; /reset gives up; others 404.
+std::unique_ptr<Server> Http1Server(ServerOptions options);
 std::unique_ptr<Server> Http1Server(Http2Options options = {});
 // Streams of /hold and /deaf that were told kCancel, since the process began.
 int CancelledStreams();
