@@ -108,7 +108,8 @@ def test_parameters_and_details(gateway):
     ("echo/{}", b"{", 400, "a name in quotes"),
     ("echo/{}", {"text_input": 5}, 400, "expected a text as text_input"),
     ("echo/{}", {"text_input": "x", "parameters": {"max_tokens": "9"}}, 400, "a whole number"),
-    ("told/{}", {"text_input": "x", "parameters": {"stop": ["a"]}}, 400, "'temperature' is missing"),
+    ("told/{}", {"text_input": "x", "parameters": {"stop": []}}, 400,
+     "'temperature' is missing"),
     ("row/{}", {"text_input": "x"}, 400, "model 'row' generates no text"),
     ("nobody/{}", {"text_input": "x"}, 404, "no model 'nobody'"),
     ("echo/versions/9/{}", {"text_input": "x"}, 404, "9"),
@@ -136,7 +137,7 @@ def test_not_ready(tmp_path):
                 assert list(call.json()) == ["error"]
 
 
-@pytest.mark.parametrize("how", ["--http1.1", "--http2-prior-knowledge"])
+@pytest.mark.parametrize("how", ["--http1.0", "--http1.1", "--http2-prior-knowledge"])
 def test_curl(gateway, how):
     done = subprocess.run(
         ["curl", "-sSN", how, f"http://{gateway.address}/v2/models/echo/generate_stream", "-d",
