@@ -24,7 +24,7 @@ net::StreamHandler& EdgeService::Grpc(net::Stream& call, CallRecord* outer) {
   const std::string_view path = call.headers().ValueOr(":path", "");
   if (call.headers().ValueOr(":method", "") == "POST") {
     if (path == kInferMethod) return infer_calls_.Take(call, outer);
-    if (path == kStreamInferMethod) return stream_calls_.Take(call);
+    if (path == kStreamInferMethod) return stream_calls_.Take(call, outer);
   }
   // One that a protocol made is told of by its outer call.
   return control_calls_.Take(call, /*tell=*/outer == nullptr && log_.on());

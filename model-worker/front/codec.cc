@@ -79,11 +79,21 @@ absl::Status DecodeRequest(const wire::InferRequestView& request, DecodedRequest
   return absl::OkStatus();
 }
 
+absl::StatusOr<bool> TellsFinal(const wire::InferRequestView& request) {
+  constexpr std::string_view kAsked = "triton_enable_empty_final_response";
+  const wire::ParameterValue* const value = wire::FindParameter(request.parameters(), kAsked);
+  if (value == nullptr) return false;
+  if (const bool* const asked = std::get_if<bool>(value)) return *asked;
+  return WithBadField(absl::InvalidArgumentError(fmt::format(
+                          "the parameter '{}' is no bool_param; expected true or false", kAsked)),
+                      "parameters");
+}
+
 absl::StatusOr<std::span<const std::string_view>> WriteResponse(
-    const ModelSpec& spec, std::string_view id, const std::vector<size_t>& wanted,
-    const std::vector<OutputTensor>& outputs, wire::InferWriter& writer) {
+    const ModelSpec& spec, const AnswerForm& form, const std::vector<OutputTensor>& outputs,
+    wire::InferWriter& writer) {
   absl::InlinedVector<wire::TensorSource, 4> tensors;
-  for (const size_t index : wanted) {
+  for (const size_t index : form.wanted) {
     const OutputTensor& output = outputs[index];
     tensors.push_back({.name = spec.outputs[index].name,
                        .datatype = wire::DataTypeName(output.type),
@@ -91,10 +101,12 @@ absl::StatusOr<std::span<const std::string_view>> WriteResponse(
                        .parameters = {},
                        .data = output.bytes});
   }
+  static constexpr wire::Parameter kFinal = {.key = "triton_final_response", .value = true};
+  const std::span<const wire::Parameter> said(&kFinal, form.tells_final ? 1 : 0);
   return writer.Write(wire::ResponseSource{.model_name = spec.name,
                                            .model_version = spec.version,
-                                           .id = id,
-                                           .parameters = {},
+                                           .id = form.id,
+                                           .parameters = said,
                                            .outputs = tensors});
 }
 

@@ -35,11 +35,25 @@ struct DecodedRequest {
 // its datatype.
 absl::Status DecodeRequest(const wire::InferRequestView& request, DecodedRequest& decoded);
 
-// A ModelInferResponse of the `wanted` outputs, in that order, as pieces that
-// stand until the writer's next message; tensors are pieces of their own, by
-// reference. RESOURCE_EXHAUSTED when it is too large for a message.
+// Whether the request asks that each answer tell if it is the last, by the
+// parameter `triton_enable_empty_final_response`. INVALID_ARGUMENT when that is
+// not true or false.
+absl::StatusOr<bool> TellsFinal(const wire::InferRequestView& request);
+
+// What an answer has of its request.
+struct AnswerForm {
+  std::string_view id;
+  // Indices of the outputs that are wanted, in their order.
+  const std::vector<size_t>& wanted;
+  // The parameter `triton_final_response`. A request has one answer: it is true.
+  bool tells_final = false;
+};
+
+// A ModelInferResponse as pieces that stand until the writer's next message;
+// tensors are pieces of their own, by reference. RESOURCE_EXHAUSTED when it is
+// too large for a message.
 absl::StatusOr<std::span<const std::string_view>> WriteResponse(
-    const ModelSpec& spec, std::string_view id, const std::vector<size_t>& wanted,
-    const std::vector<OutputTensor>& outputs, wire::InferWriter& writer);
+    const ModelSpec& spec, const AnswerForm& form, const std::vector<OutputTensor>& outputs,
+    wire::InferWriter& writer);
 
 }  // namespace torchfleet::worker

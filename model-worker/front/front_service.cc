@@ -4,13 +4,23 @@ namespace torchfleet::worker {
 namespace {
 
 constexpr char kInferMethod[] = "/inference.GRPCInferenceService/ModelInfer";
+constexpr char kStreamInferMethod[] = "/inference.GRPCInferenceService/ModelStreamInfer";
+
+bool IsInference(std::string_view path) {
+  return path == kInferMethod || path == kStreamInferMethod;
+}
 
 }  // namespace
 
 FrontService::FrontService(net::Loop& loop, const InferContext& context, const net::Address& behind)
-    : infer_calls_(loop, context), inference_(loop), others_(loop, behind) {
+    : infer_calls_(loop, context),
+      stream_calls_(loop, context),
+      inference_(loop),
+      others_(loop, behind) {
   inference_.Add(kInferMethod,
                  [this](net::GrpcServerCall& call) { return &infer_calls_.Take(call); });
+  inference_.Add(kStreamInferMethod,
+                 [this](net::GrpcServerCall& call) { return &stream_calls_.Take(call); });
 }
 
 net::StreamHandler* FrontService::OnStream(net::Stream& stream) {
@@ -18,7 +28,7 @@ net::StreamHandler* FrontService::OnStream(net::Stream& stream) {
   // What is no gRPC is refused in HTTP's own terms: gRPC's server would answer
   // 200, which a probe takes for health.
   const bool grpc = headers.ValueOr("content-type", "").starts_with("application/grpc");
-  if (grpc && headers.ValueOr(":path", "") != kInferMethod) return &others_.Take(stream);
+  if (grpc && !IsInference(headers.ValueOr(":path", ""))) return &others_.Take(stream);
   return inference_.OnStream(stream);
 }
 

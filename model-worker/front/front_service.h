@@ -5,6 +5,7 @@
 // Borrows its context. Only on its loop's thread.
 
 #include "model-worker/front/infer_call.h"
+#include "model-worker/front/stream_call.h"
 #include "net/grpc/passed_call.h"
 #include "net/server/service.h"
 
@@ -18,6 +19,7 @@ class FrontService final : public net::Service {
 
  private:
   InferCallPool infer_calls_;
+  StreamCallPool stream_calls_;
   net::GrpcService inference_;
   net::PassedCallPool others_;
 };

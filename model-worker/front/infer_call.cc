@@ -1,25 +1,10 @@
 #include "model-worker/front/infer_call.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "base/grpc_status.h"
-#include "base/status.h"
-#include "model-worker/front/codec.h"
+#include "model-worker/front/answer.h"
 
 namespace torchfleet::worker {
-namespace {
-
-// A tensor of fewer bytes is copied into the message. Up to here both cost the
-// same.
-constexpr size_t kWorthReference = 16 << 10;
-
-net::GrpcStatus ToNet(const absl::Status& status) {
-  const grpc::Status wire = ToGrpc(status);
-  return {.code = status.code(), .message = wire.error_message(), .details = wire.error_details()};
-}
-
-}  // namespace
 
 InferCall& InferCallPool::Take(net::GrpcServerCall& call) {
   InferCall& taken = free_.Take(*this);
@@ -50,30 +35,14 @@ void InferCall::OnAnswer(InferTask& task, absl::StatusOr<std::vector<OutputTenso
   asking_ = false;
   if (call_) {
     absl::Status status = outputs.status();
-    if (outputs.ok()) status = Send(task, *std::move(outputs));
+    if (outputs.ok()) {
+      status = SendResponse(pool_.context_.spec, task, *std::move(outputs), Wrapping::kNone,
+                            pool_.writer_, *call_);
+    }
     call_->Finish(status.ok() ? net::GrpcStatus() : ToNet(status));
   } else {
     pool_.free_.Give(*this);
   }
-}
-
-absl::Status InferCall::Send(const InferTask& task, std::vector<OutputTensor> outputs) {
-  ASSIGN_OR_RETURN(const auto pieces, WriteResponse(pool_.context_.spec, task.id(), task.wanted(),
-                                                    outputs, pool_.writer_));
-  char prefix[net::kGrpcPrefixSize];
-  net::WriteGrpcPrefix(pool_.writer_.size(), prefix);
-  call_->SendBytes(std::string_view(prefix, sizeof prefix));
-  for (const std::string_view piece : pieces) {
-    const auto tensor = std::find_if(outputs.begin(), outputs.end(), [&](const auto& output) {
-      return output.bytes.data() == piece.data();
-    });
-    if (tensor == outputs.end() || piece.size() < kWorthReference) {
-      call_->SendBytes(piece);
-    } else {
-      call_->SendBytes(net::Slice::Keep(std::move(tensor->bytes)));
-    }
-  }
-  return absl::OkStatus();
 }
 
 void InferCall::OnDone(net::GrpcServerCall&, bool) {

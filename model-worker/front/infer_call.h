@@ -24,7 +24,6 @@ class InferCall final : public net::GrpcServerHandler, private InferTask::Asker 
   void OnHalfClose(net::GrpcServerCall& call) override;
   void OnDone(net::GrpcServerCall& call, bool finished) override;
   void OnAnswer(InferTask& task, absl::StatusOr<std::vector<OutputTensor>> outputs) override;
-  absl::Status Send(const InferTask& task, std::vector<OutputTensor> outputs);
 
   InferCallPool& pool_;
   InferTask task_;

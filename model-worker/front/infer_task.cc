@@ -29,6 +29,7 @@ void InferTask::Start(const net::Slice& message, Instant deadline) {
 }
 
 absl::Status InferTask::Admit() {
+  RETURN_IF_ERROR(view_.Parse(message_.bytes()));
   if (!context_.readiness.loaded()) {
     return WithRetryDelay(absl::UnavailableError("the model is still loading"), absl::Seconds(1));
   }
@@ -42,7 +43,6 @@ absl::Status InferTask::Admit() {
 
 absl::Status InferTask::Check() {
   const ModelSpec& spec = context_.spec;
-  RETURN_IF_ERROR(view_.Parse(message_.bytes()));
   if (view_.model_name() != spec.name) {
     return absl::NotFoundError(fmt::format("model '{}' is not here; this worker serves '{}'",
                                            Clip(view_.model_name()), spec.name));
@@ -52,6 +52,7 @@ absl::Status InferTask::Check() {
         fmt::format("version '{}' of model '{}' is not here; this worker serves version {}",
                     Clip(view_.model_version()), spec.name, spec.version));
   }
+  ASSIGN_OR_RETURN(tells_final_, TellsFinal(view_));
   RETURN_IF_ERROR(CheckCounts(spec, view_.inputs().size(), view_.outputs().size()));
   RETURN_IF_ERROR(DecodeRequest(view_, decoded_));
   ASSIGN_OR_RETURN(checked_, CheckRequest(spec, decoded_.inputs, decoded_.requested_outputs));

@@ -56,10 +56,11 @@ class InferTask final : public Request {
   // DEADLINE_EXCEEDED; what runs already is answered when the model comes back.
   void Abandon();
 
-  // Of the request; until OnAnswer returns.
-  std::string_view id() const { return view_.id(); }
-  // Indices of the outputs that are wanted, in their order.
-  const std::vector<size_t>& wanted() const { return checked_.outputs; }
+  // What an answer has of the request, until OnAnswer returns. The id is empty
+  // for a message that is none.
+  AnswerForm form() const {
+    return {.id = view_.id(), .wanted = checked_.outputs, .tells_final = tells_final_};
+  }
 
   const CheckedRequest& checked() const override { return checked_; }
   Instant deadline() const override { return deadline_; }
@@ -83,6 +84,7 @@ class InferTask final : public Request {
   DecodedRequest decoded_;
   CheckedRequest checked_;
   Instant deadline_ = Instant::Infinite();
+  bool tells_final_ = false;
   bool counted_open_ = false;
   // In the queue, or in an executor's hands.
   bool out_ = false;

@@ -1,4 +1,5 @@
 """Clients as people have them, unchanged, against gateway and worker."""
+import asyncio
 import json
 import os
 import subprocess
@@ -17,11 +18,28 @@ ROW = [0.5, -1.0, 2.25, 0.0]
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory):
+def servers(tmp_path_factory):
     with lib.Fleet(tmp_path_factory.mktemp("clients")) as fleet:
         fleet.add_model("row", inputs=(("x", "TYPE_FP32", [4]),))
         fleet.add_model("echo")
-        yield fleet.start_all("row", "echo")[1]
+        _, gateway, (row, echo) = fleet.start_all("row", "echo")
+        yield {"gateway": gateway, "row": row, "echo": echo}
+
+
+@pytest.fixture
+def gateway(servers):
+    return servers["gateway"]
+
+
+@pytest.fixture(params=["gateway", "row"])
+def row(request, servers):
+    """Whoever answers for the model `row`: the gateway, or its worker itself."""
+    return servers[request.param]
+
+
+@pytest.fixture(params=["gateway", "echo"])
+def echo(request, servers):
+    return servers[request.param]
 
 
 @pytest.fixture
@@ -37,18 +55,24 @@ def run(*command, **env):
     return json.loads(done.stdout)
 
 
-def test_python_example(gateway, row_file):
-    assert run(sys.executable, f"{EXAMPLES}/python/infer.py", gateway.address, "row", "x", row_file,
+def test_python_example(row, row_file):
+    assert run(sys.executable, f"{EXAMPLES}/python/infer.py", row.address, "row", "x", row_file,
                PYTHONPATH=lib.STUBS) == ROW
 
 
-def test_node_example(gateway, row_file):
-    assert run("node", f"{EXAMPLES}/node/infer.js", f"{lib.ROOT}/proto", gateway.address, "row",
+def test_node_example(row, row_file):
+    assert run("node", f"{EXAMPLES}/node/infer.js", f"{lib.ROOT}/proto", row.address, "row",
                "x", row_file, NODE_PATH=NODE_MODULES) == ROW
 
 
-def test_cpp_example(gateway, row_file):
-    assert run(f"{lib.BIN}/example-infer", gateway.address, "row", "x", row_file) == ROW
+def test_node_stream(row, row_file):
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "node", "stream.js")
+    assert run("node", script, f"{lib.ROOT}/proto", row.address, "row", "x", row_file,
+               NODE_PATH=NODE_MODULES) == {"1": ROW, "2": ROW, "wrong": "error", "3": ROW}
+
+
+def test_cpp_example(row, row_file):
+    assert run(f"{lib.BIN}/example-infer", row.address, "row", "x", row_file) == ROW
 
 
 def tensors(rows=2):
@@ -72,8 +96,8 @@ def test_tritonclient_health_metadata_config(gateway):
     assert [m.name for m in client.get_model_repository_index().models] == ["echo", "row"]
 
 
-def test_tritonclient_infer(gateway):
-    client = triton.InferenceServerClient(gateway.address)
+def test_tritonclient_infer(echo):
+    client = triton.InferenceServerClient(echo.address)
     result = client.infer("echo", tensors(), request_id="a mark",
                           outputs=[triton.InferRequestedOutput("id_out"),
                                    triton.InferRequestedOutput("x_out")])
@@ -85,8 +109,8 @@ def test_tritonclient_infer(gateway):
     assert client.get_inference_statistics("echo").model_stats[0].inference_count >= 2
 
 
-def test_tritonclient_async_infer(gateway):
-    client = triton.InferenceServerClient(gateway.address)
+def test_tritonclient_async_infer(echo):
+    client = triton.InferenceServerClient(echo.address)
     answers = lib.queue.Queue()
     for i in range(20):
         client.async_infer("echo", tensors(), request_id=str(i),
@@ -99,9 +123,100 @@ def test_tritonclient_async_infer(gateway):
     assert ids == {str(i) for i in range(20)}
 
 
-def test_tritonclient_reads_our_errors(gateway):
-    client = triton.InferenceServerClient(gateway.address)
+def test_tritonclient_reads_our_errors(echo):
+    client = triton.InferenceServerClient(echo.address)
     with pytest.raises(triton.InferenceServerException) as error:
         client.infer("echo", tensors()[:1])
     assert error.value.status() == "StatusCode.INVALID_ARGUMENT"
     assert "'id' is missing" in error.value.message()
+
+
+class Stream:
+    """A tritonclient stream whose answers wait to be read."""
+
+    def __init__(self, server, **arguments):
+        self.client = triton.InferenceServerClient(server.address)
+        self.answers = lib.queue.Queue()
+        self.client.start_stream(
+            callback=lambda result, error: self.answers.put((result, error)), **arguments)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.client.close()
+
+    def send(self, mark, model="echo", inputs=None, **arguments):
+        self.client.async_stream_infer(model, inputs or tensors(), request_id=mark, **arguments)
+
+    def read(self):
+        return self.answers.get(timeout=30 * lib.SLOW)
+
+
+def test_tritonclient_stream(echo):
+    with Stream(echo) as stream:
+        for i in range(100):
+            stream.send(str(i))
+        ids = set()
+        for _ in range(100):
+            result, error = stream.read()
+            assert error is None
+            assert result.as_numpy("id_out").tolist() == [[b"one"], [b""]]
+            ids.add(result.get_response().id)
+        assert ids == {str(i) for i in range(100)}
+        stream.client.stop_stream()
+
+
+def test_tritonclient_stream_goes_on_behind_an_error(echo):
+    with Stream(echo) as stream:
+        stream.send("wrong", inputs=tensors()[:1])
+        result, error = stream.read()
+        assert result is None and "'id' is missing" in error.message()
+        stream.send("well")
+        result, error = stream.read()
+        assert error is None and result.get_response().id == "well"
+
+
+def test_tritonclient_stream_ends_with_the_status_that_is_asked_for(echo):
+    with Stream(echo, headers={"triton_grpc_error": "true"}) as stream:
+        stream.send("wrong", model="nobody")
+        result, error = stream.read()
+        assert result is None and error.status() == "StatusCode.NOT_FOUND"
+
+
+def test_tritonclient_stream_tells_the_final_response(echo):
+    with Stream(echo) as stream:
+        stream.send("asks", enable_empty_final_response=True)
+        result, error = stream.read()
+        assert error is None
+        assert result.get_response().parameters["triton_final_response"].bool_param
+        assert result.as_numpy("x_out").shape == (2, 4)
+        stream.send("asks not")
+        result, error = stream.read()
+        assert error is None and "triton_final_response" not in result.get_response().parameters
+
+
+@pytest.mark.parametrize("kind", ["unary", "stream"])
+def test_tritonclient_asyncio(echo, kind):
+    import tritonclient.grpc.aio as aio
+
+    async def unary(client):
+        results = await asyncio.gather(*(client.infer("echo", tensors(), request_id=str(i))
+                                         for i in range(20)))
+        return {result.get_response().id for result in results}
+
+    async def stream(client):
+        async def requests():
+            for i in range(20):
+                yield {"model_name": "echo", "inputs": tensors(), "request_id": str(i)}
+        ids = set()
+        async for result, error in client.stream_infer(requests()):
+            assert error is None
+            ids.add(result.get_response().id)
+        return ids
+
+    async def call():
+        async with aio.InferenceServerClient(echo.address) as client:
+            return await (unary if kind == "unary" else stream)(client)
+
+    assert asyncio.run(asyncio.wait_for(call(), 60 * lib.SLOW)) == {str(i) for i in range(20)}

@@ -126,6 +126,68 @@ std::string RequestFault(RestCodec& codec, const ModelSpec& spec, const RestRequ
   return "";
 }
 
+// A model with inputs for some parameters, and none for others.
+ModelSpec TextSpecOf(unsigned char choice) {
+  const wire::DataType datatype = wire::kAllDataTypes[choice % wire::kAllDataTypes.size()];
+  ModelSpec spec = {"m",
+                    {"1"},
+                    "",
+                    {{"text_input", wire::DataType::kBytes, {-1, 1}}},
+                    {{"text_output", wire::DataType::kBytes, {-1, 1}}}};
+  if (choice & 0x20) spec.inputs.push_back({"max_tokens", wire::DataType::kInt32, {-1, 1}});
+  if (choice & 0x40) spec.inputs.push_back({"stop", wire::DataType::kBytes, {-1, -1}});
+  if (choice & 0x80) spec.inputs.push_back({"x", datatype, {-1, 1}});
+  return spec;
+}
+
+// The answer of a model that says the text again.
+std::string Repeated(const wire::InferRequestView& request) {
+  const std::vector<int64_t> shape = {1, 1};
+  std::vector<wire::TensorSource> outputs;
+  for (size_t i = 0; i < request.inputs().size(); ++i) {
+    if (request.inputs()[i].name != "text_input") continue;
+    for (const char* name : {"text_output", "finish_reason", "token_text"}) {
+      outputs.push_back({.name = name,
+                         .datatype = "BYTES",
+                         .shape = shape,
+                         .parameters = {},
+                         .data = request.raw_input_contents()[i]});
+    }
+  }
+  wire::InferWriter writer;
+  return Joined(*writer.Write(wire::ResponseSource{.model_name = "m",
+                                                   .model_version = "1",
+                                                   .id = request.id(),
+                                                   .parameters = {},
+                                                   .outputs = outputs}));
+}
+
+// The text comes back as it was sent, in a document and in an event.
+std::string TextFault(RestCodec& codec, const RestRequest& read, std::string_view body) {
+  const std::string message = Joined(read.pieces);
+  wire::InferRequestView view;
+  if (message.size() != read.size || !view.Parse(message).ok()) return "the request is none";
+  const auto sent = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
+  for (const auto kind : {AnswerForm::Kind::kGenerate, AnswerForm::Kind::kEvent}) {
+    AnswerForm form = read.form;
+    form.kind = kind;
+    const auto answer = codec.WriteAnswer(Repeated(view), form);
+    if (!answer.ok()) return std::string(answer.status().message());
+    std::string text = Joined(answer->pieces);
+    if (kind == AnswerForm::Kind::kEvent) {
+      if (!text.starts_with("data: ") || text.find('\n') != text.size() - 2) {
+        return "this is not one event: " + text;
+      }
+      text.erase(0, 6);
+    }
+    const auto got = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (!got.is_object()) return "an answer is not JSON: " + text;
+    // A number over a double is JSON that nlohmann does not read.
+    if (sent.is_object() && got["text_output"] != sent["text_input"]) return "the text changed";
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string RestFault(std::string_view input) {
@@ -146,6 +208,22 @@ std::string RestFault(std::string_view input) {
     const auto answer = codec.WriteAnswer(body, form);
     if (!answer.ok() || form.binary || Grammar::Accepts(Joined(answer->pieces))) return "";
     return "an answer is not JSON: " + Joined(answer->pieces);
+  }
+  if (mode == 'e') {
+    AnswerForm form;
+    form.kind = choice % 2 == 0 ? AnswerForm::Kind::kGenerate : AnswerForm::Kind::kEvent;
+    form.details = choice >= 128;
+    const auto answer = codec.WriteAnswer(body, form);
+    if (!answer.ok() || answer->size == 0) return "";
+    const std::string text = Joined(answer->pieces);
+    const size_t begin = choice % 2 == 0 ? 0 : std::string_view("data: ").size();
+    return Grammar::Accepts(text.substr(begin)) ? "" : "an answer is not JSON: " + text;
+  }
+  if (mode == 'g') {
+    const auto read = codec.ReadGenerate({"m", "", {}, body}, TextSpecOf(choice));
+    if (!read.ok()) return read.status().message().size() <= 512 ? "" : "an error is too long";
+    if (!Grammar::Accepts(body)) return "a body was taken that is no JSON";
+    return TextFault(codec, *read, body);
   }
   const std::string length = std::to_string(choice);
   RestCall call = {"m", "", {}, body};

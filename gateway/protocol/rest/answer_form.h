@@ -20,6 +20,10 @@ struct AnswerForm {
     kOutputs,
     // {"y": the first output}
     kPlain,
+    // {"text_output": …}
+    kGenerate,
+    // The same as an event of a stream: data: {"text_output": …}
+    kEvent,
   };
   Kind kind = Kind::kInfer;
   // kInfer: whether outputs are binary, and the names of those that are not as
@@ -28,6 +32,8 @@ struct AnswerForm {
   std::vector<std::string> exceptions;
   // kPlain: one row came, so one goes back.
   bool one_row = false;
+  // kGenerate, kEvent: with `details`.
+  bool details = false;
 
   bool IsBinary(std::string_view output) const {
     return binary != (std::find(exceptions.begin(), exceptions.end(), output) != exceptions.end());

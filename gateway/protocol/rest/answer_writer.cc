@@ -54,11 +54,18 @@ absl::StatusOr<RestAnswer> AnswerWriter::Write(std::string_view response, const 
     case AnswerForm::Kind::kPlain:
       RETURN_IF_ERROR(WritePlain(form));
       break;
+    case AnswerForm::Kind::kGenerate:
+      RETURN_IF_ERROR(WriteAnswer(form));
+      break;
+    case AnswerForm::Kind::kEvent:
+      RETURN_IF_ERROR(WriteEvent(form));
+      break;
   }
   pieces_[0] = json_.view();
   RestAnswer answer = {.pieces = pieces_,
                        .size = 0,
-                       .content_type = "application/json",
+                       .content_type = form.kind == AnswerForm::Kind::kEvent ? "text/event-stream"
+                                                                             : "application/json",
                        .inference_header_length = {}};
   for (const std::string_view piece : pieces_) answer.size += piece.size();
   if (pieces_.size() > 1) {

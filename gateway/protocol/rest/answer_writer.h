@@ -4,12 +4,15 @@
 //
 // Lifecycle and borrowing as RestCodec's. Not thread-safe.
 
+#include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "gateway/protocol/rest/byte_buffer.h"
+#include "gateway/protocol/rest/generate_names.h"
 #include "gateway/protocol/rest/rest_codec.h"
 #include "wire/infer_views.h"
 
@@ -32,6 +35,15 @@ class AnswerWriter {
   absl::Status WriteColumns();
   absl::Status WriteRows();
   absl::Status WritePlain(const AnswerForm& form);
+
+  // generate_writer.cc: {"text_output": …, "details": …}, alone or as an event.
+  absl::Status WriteAnswer(const AnswerForm& form);
+  absl::Status WriteEvent(const AnswerForm& form);
+  absl::Status WriteGenerated(const AnswerForm& form, std::span<const DetailOutput> details);
+  absl::Status WriteDetails(std::span<const DetailOutput> details);
+  // One value, or `list`: as many as there are.
+  absl::Status WriteGeneratedValue(size_t index, bool list);
+  std::optional<size_t> IndexOf(std::string_view output) const;
 
   wire::InferResponseView view_;
   ByteBuffer json_;

@@ -48,6 +48,13 @@ constexpr Operation kOperations[] = {
      {},
      "Statistics"},
     {Action::kInfer, "infer", {}, "Run a model on tensors", "InferRequest", "InferResponse"},
+    {Action::kGenerate,
+     "generate",
+     {},
+     "Let a model write a text",
+     "GenerateRequest",
+     "GenerateResponse"},
+    {Action::kGenerateStream, "generateStream", {}, "The same, as events", "GenerateRequest"},
     {Action::kRepositoryIndex,
      {},
      "repositoryIndex",
@@ -90,10 +97,10 @@ std::vector<int> ErrorCodes(Action action, bool has_body, bool has_model) {
   if (IsOneOf(action, {Action::kOpenApi, Action::kServerLive})) return codes;
   codes.insert(codes.end(), {401, 403, 429, 500, 503, 504});
   if (has_body) codes.insert(codes.end(), {400, 413, 415});
-  if (has_model) codes.insert(codes.end(), {400, 404, 501});
+  if (has_model) codes.insert(codes.end(), {400, 404});
   if (action == Action::kPlainPredict) codes.push_back(404);
   if (IsOneOf(action, {Action::kModelLoad, Action::kModelUnload})) {
-    codes.insert(codes.end(), {409, 507});
+    codes.insert(codes.end(), {409, 501, 507});
   }
   std::sort(codes.begin(), codes.end());
   codes.erase(std::unique(codes.begin(), codes.end()), codes.end());
@@ -121,6 +128,8 @@ Json Responses(const Operation& operation, bool has_model) {
   Json responses = Json::object();
   if (operation.action == Action::kInfer) {
     responses["200"] = Reference("responses", "Infer");
+  } else if (operation.action == Action::kGenerateStream) {
+    responses["200"] = Reference("responses", "Events");
   } else {
     responses["200"]["description"] = "Done";
     if (!operation.answer.empty()) responses["200"]["content"] = Content(operation.answer);

@@ -36,11 +36,12 @@ class ParameterReader {
   // The object at the cursor; `where` is for errors. INVALID_ARGUMENT for a
   // parameter that comes twice or is no text, number, true or false.
   absl::StatusOr<ReservedParameters> Read(std::string_view where, ParameterRange& range);
+  // The value at the cursor, of a parameter of that name.
+  absl::StatusOr<wire::ParameterValue> ReadValue(std::string_view key);
 
  private:
   absl::Status ReadOne(std::string_view where, std::string_view key, ParameterRange& range,
                        ReservedParameters& reserved);
-  absl::StatusOr<wire::ParameterValue> ReadValue(std::string_view key);
   absl::StatusOr<wire::ParameterValue> ReadNumber(std::string_view key);
 
   JsonCursor& cursor_;

@@ -9,29 +9,6 @@
 namespace torchfleet::gateway::rest {
 namespace {
 
-// The shape for `came` bytes, or nothing when they fit none.
-std::optional<Shape> ShapeOf(const TensorSpec& tensor, size_t element, size_t came) {
-  const auto is_free = [](int64_t dimension) { return dimension < 0; };
-  Shape shape = tensor.shape;
-  auto free = std::count_if(shape.begin(), shape.end(), is_free);
-  if (free > 1 && is_free(shape.front())) {
-    shape.front() = 1;
-    --free;
-  }
-  if (free > 1) return std::nullopt;
-  size_t fixed = element;
-  for (const int64_t dimension : shape) {
-    if (!is_free(dimension) &&
-        __builtin_mul_overflow(fixed, static_cast<size_t>(dimension), &fixed)) {
-      return std::nullopt;
-    }
-  }
-  if (free == 0) return fixed == came ? std::optional(shape) : std::nullopt;
-  if (fixed == 0 || came % fixed != 0) return std::nullopt;
-  std::replace_if(shape.begin(), shape.end(), is_free, static_cast<int64_t>(came / fixed));
-  return shape;
-}
-
 void AppendElement(std::string_view body, ByteBuffer& raw) {
   const auto length = static_cast<uint32_t>(body.size());
   char* const room = raw.Room(sizeof(length) + body.size(), sizeof(length) + body.size());
@@ -53,9 +30,9 @@ absl::Status ReadRawInput(const RestCall& call, const ModelSpec* spec, RequestPa
   }
   const TensorSpec& tensor = spec->inputs.front();
   const bool is_bytes = tensor.datatype == wire::DataType::kBytes;
-  const auto shape = is_bytes
-                         ? ShapeOf(tensor, 1, 1)
-                         : ShapeOf(tensor, wire::ElementSize(tensor.datatype), call.body.size());
+  const auto shape =
+      is_bytes ? FittingShape(tensor.shape, 1)
+               : FittingShape(tensor.shape, call.body.size(), wire::ElementSize(tensor.datatype));
   if (!shape || call.body.size() > std::numeric_limits<uint32_t>::max()) {
     return Invalid("inputs", fmt::format("{}; its {} bytes are no {} of the shape {} for input "
                                          "'{}'",

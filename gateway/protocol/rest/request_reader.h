@@ -3,7 +3,7 @@
 //
 // One Read…() per form of a body; each begins anew and ends with the request
 // written. The grammar of each form stands in its .cc file: infer_reader.cc for
-// /v2, predict_reader.cc for /v1 and /predict.
+// /v2, predict_reader.cc for /v1 and /predict, generate_reader.cc for generate.
 //
 // Lifecycle and borrowing as RestCodec's. Not thread-safe.
 
@@ -34,6 +34,8 @@ class RequestReader {
   absl::StatusOr<RestRequest> ReadInfer(const RestCall& call, const ModelSpec* spec);
   absl::StatusOr<RestRequest> ReadV1Predict(const RestCall& call, const ModelSpec& spec);
   absl::StatusOr<RestRequest> ReadPlainPredict(const RestCall& call, const ModelSpec& spec);
+  absl::StatusOr<RestRequest> ReadGenerate(const RestCall& call, const ModelSpec& spec,
+                                           AnswerForm::Kind kind);
 
  private:
   void Begin();

@@ -28,6 +28,15 @@ absl::StatusOr<RestRequest> RestCodec::ReadPlainPredict(const RestCall& call,
   return reader_->ReadPlainPredict(call, spec);
 }
 
+absl::StatusOr<RestRequest> RestCodec::ReadGenerate(const RestCall& call, const ModelSpec& spec) {
+  return reader_->ReadGenerate(call, spec, AnswerForm::Kind::kGenerate);
+}
+
+absl::StatusOr<RestRequest> RestCodec::ReadGenerateStream(const RestCall& call,
+                                                          const ModelSpec& spec) {
+  return reader_->ReadGenerate(call, spec, AnswerForm::Kind::kEvent);
+}
+
 absl::StatusOr<RestAnswer> RestCodec::WriteAnswer(std::string_view response,
                                                   const AnswerForm& form) {
   return writer_->Write(response, form);

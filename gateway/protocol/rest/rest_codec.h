@@ -2,7 +2,7 @@
 // Turns REST calls into ModelInferRequest and ModelInferResponse into REST
 // answers.
 //
-//   body ── ReadInfer / ReadV1Predict / ReadPlainPredict ──► request's pieces
+//   body ── ReadInfer / ReadV1Predict / ReadGenerate / … ──► request's pieces
 //                                                            and an AnswerForm
 //   ModelInferResponse + AnswerForm ──── WriteAnswer ──────► answer's pieces
 //
@@ -80,6 +80,10 @@ class RestCodec {
   absl::StatusOr<RestRequest> ReadV1Predict(const RestCall& call, const ModelSpec& spec);
   // POST /predict and /models/{m}/predict.
   absl::StatusOr<RestRequest> ReadPlainPredict(const RestCall& call, const ModelSpec& spec);
+  // POST /v2/models/{m}/generate, and …/generate_stream, whose answers are each an
+  // event. INVALID_ARGUMENT for a model that takes or gives no text.
+  absl::StatusOr<RestRequest> ReadGenerate(const RestCall& call, const ModelSpec& spec);
+  absl::StatusOr<RestRequest> ReadGenerateStream(const RestCall& call, const ModelSpec& spec);
 
   // FAILED_PRECONDITION for outputs that JSON cannot carry; INTERNAL for a
   // response that is none or does not fit itself.

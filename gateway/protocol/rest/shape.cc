@@ -35,4 +35,26 @@ std::string ShapeText(std::span<const int64_t> shape) {
   return Clip(fmt::format("[{}]", fmt::join(shape, ",")), 96);
 }
 
+std::optional<Shape> FittingShape(std::span<const int64_t> declared, size_t came, size_t element) {
+  const auto is_free = [](int64_t dimension) { return dimension < 0; };
+  Shape shape(declared.begin(), declared.end());
+  auto free = std::count_if(shape.begin(), shape.end(), is_free);
+  if (free > 1 && is_free(shape.front())) {
+    shape.front() = 1;
+    --free;
+  }
+  if (free > 1) return std::nullopt;
+  size_t fixed = element;
+  for (const int64_t dimension : shape) {
+    if (!is_free(dimension) &&
+        __builtin_mul_overflow(fixed, static_cast<size_t>(dimension), &fixed)) {
+      return std::nullopt;
+    }
+  }
+  if (free == 0) return fixed == came ? std::optional(shape) : std::nullopt;
+  if (fixed == 0 || came % fixed != 0) return std::nullopt;
+  std::replace_if(shape.begin(), shape.end(), is_free, static_cast<int64_t>(came / fixed));
+  return shape;
+}
+
 }  // namespace torchfleet::gateway::rest

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,12 @@ using Shape = std::vector<int64_t>;
 // Elements of the shape. INVALID_ARGUMENT for a negative dimension and for a
 // product over int64, naming the input.
 absl::StatusOr<int64_t> ElementCount(std::span<const int64_t> shape, std::string_view name);
+
+// `declared`, which has -1 where any size goes, as `came` bytes fill it, of which
+// an element has `element`: one row where the first size is free. Nothing when
+// they do not fit, or when two sizes would be open.
+std::optional<Shape> FittingShape(std::span<const int64_t> declared, size_t came,
+                                  size_t element = 1);
 
 // "inputs[x]", or `where` alone when there is no name.
 std::string Place(std::string_view where, std::string_view name);

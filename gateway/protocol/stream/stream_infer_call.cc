@@ -6,8 +6,9 @@
 #include "gateway/forward/header_rules.h"
 #include "gateway/forward/method_names.h"
 #include "gateway/forward/request_head.h"
-#include "gateway/protocol/stream/stream_answer.h"
+#include "net/grpc/incoming.h"
 #include "wire/infer_request_scan.h"
+#include "wire/stream_response.h"
 
 namespace torchfleet::gateway {
 namespace {
@@ -17,9 +18,9 @@ constexpr size_t kMostWaiting = 1 << 20;
 
 }  // namespace
 
-StreamInferCall& StreamInferCallPool::Take(net::Stream& caller) {
+StreamInferCall& StreamInferCallPool::Take(net::Stream& caller, CallRecord* outer) {
   StreamInferCall& call = free_.Take(*this);
-  call.Begin(caller);
+  call.Begin(caller, outer);
   return call;
 }
 
@@ -135,6 +136,7 @@ void StreamInferCall::Finish(const net::GrpcStatus& status) {
 
 void StreamInferCall::OnClosed(net::Stream&, net::CloseCode) {
   caller_ = nullptr;
+  outer_ = nullptr;
   finished_ = true;
   timer_.Stop();
   pool_.loop_.ForgetTurnEnd(this);
@@ -153,13 +155,17 @@ void StreamInferCall::OnClosed(net::Stream&, net::CloseCode) {
 
 void StreamInferCall::SendAnswer(const net::Slice& response) {
   if (finished_) return;
-  caller_->SendCopy(StreamAnswerHead(response.size()), /*end=*/false);
+  const std::string head = wire::StreamResponseHead(response.size());
+  char prefix[net::kGrpcPrefixSize];
+  net::WriteGrpcPrefix(head.size() + response.size(), prefix);
+  caller_->SendCopy({prefix, sizeof prefix}, /*end=*/false);
+  caller_->SendCopy(head, /*end=*/false);
   caller_->Send(net::Slice(response), /*end=*/false);
 }
 
 void StreamInferCall::SendError(const net::GrpcStatus& status, std::string_view id) {
   if (grpc_errors_) return Finish(status);
-  if (!finished_) caller_->SendCopy(StreamErrorMessage(status.message, id), /*end=*/false);
+  if (!finished_) net::SendGrpcMessage(*caller_, wire::StreamError(status.message, id));
 }
 
 StreamInferCall::Item::Item(StreamInferCall& owner)
@@ -202,12 +208,24 @@ void StreamInferCall::Item::Done(const net::GrpcStatus& status) {
     const auto head = wire::ScanInferRequest(pieces);
     owner_.SendError(status, head.ok() ? head->id : "");
   }
+  Tell(status.code);
+  owner_.pool_.loop_.AtTurnEnd(&owner_);
+}
+
+void StreamInferCall::Item::Tell(absl::StatusCode code) {
+  if (CallRecord* const outer = owner_.outer_) {
+    outer->model = record_.model;
+    outer->version = record_.version;
+    outer->attempts += record_.attempts;
+    outer->bytes_in += record_.bytes_in;
+    outer->bytes_out += record_.bytes_out;
+    return;
+  }
   record_.method = kStreamInferMethod;
   record_.ids = owner_.ids_;
-  record_.code = status.code;
+  record_.code = code;
   record_.duration = owner_.pool_.loop_.now() - began_;
   owner_.pool_.log_.Add(record_);
-  owner_.pool_.loop_.AtTurnEnd(&owner_);
 }
 
 void StreamInferCall::Item::Close(net::CloseCode code) {

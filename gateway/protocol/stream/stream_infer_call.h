@@ -41,7 +41,12 @@ class StreamInferCall final : public net::StreamHandler, private net::TurnEnd {
   explicit StreamInferCall(StreamInferCallPool& pool);
   ~StreamInferCall();
 
-  void Begin(net::Stream& caller) { caller_ = &caller; }
+  // `outer`: the record of the call that this one is made for, which tells of its
+  // requests; none, and each request is told of by itself.
+  void Begin(net::Stream& caller, CallRecord* outer) {
+    caller_ = &caller;
+    outer_ = outer;
+  }
 
  private:
   // A request of the stream.
@@ -59,6 +64,7 @@ class StreamInferCall final : public net::StreamHandler, private net::TurnEnd {
     void OnAnswerBroken(InnerCall& call) override;
     void OnConsumed(InnerCall&, size_t) override {}
     void Done(const net::GrpcStatus& status);
+    void Tell(absl::StatusCode code);
 
     StreamInferCall& owner_;
     InnerCall call_;
@@ -86,6 +92,7 @@ class StreamInferCall final : public net::StreamHandler, private net::TurnEnd {
 
   StreamInferCallPool& pool_;
   net::Stream* caller_ = nullptr;
+  CallRecord* outer_ = nullptr;
   net::MessageReader reader_;
   net::Timer timer_;
   CallIds ids_;
@@ -106,7 +113,7 @@ class StreamInferCallPool {
   StreamInferCallPool(net::Loop& loop, GrpcEntry& entry, AccessLogLines& log)
       : loop_(loop), entry_(entry), log_(log) {}
 
-  StreamInferCall& Take(net::Stream& caller);
+  StreamInferCall& Take(net::Stream& caller, CallRecord* outer);
 
  private:
   friend class StreamInferCall;

@@ -192,7 +192,7 @@ absl::StatusOr<ControlRequest> ControlRequestOf(const RestRoute& route, std::str
       return OfRepository<inference::RepositoryModelUnloadRequest>("RepositoryModelUnload", route,
                                                                    body);
     default:
-      return absl::UnimplementedError("no model here generates text");
+      return absl::InternalError("the path stands for no call");
   }
 }
 

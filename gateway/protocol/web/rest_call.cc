@@ -5,7 +5,6 @@
 #include <charconv>
 #include <utility>
 
-#include "base/grpc_status.h"
 #include "base/status.h"
 #include "gateway/forward/method_names.h"
 #include "gateway/protocol/rest/documents.h"
@@ -14,7 +13,6 @@
 #include "gateway/protocol/web/control_action.h"
 #include "gateway/protocol/web/web_fields.h"
 #include "gateway/route/route_policy.h"
-#include "net/grpc/status.h"
 
 namespace torchfleet::gateway {
 namespace {
@@ -22,28 +20,9 @@ namespace {
 using rest::Action;
 
 constexpr size_t kMaxMessage = 64 << 20;
-constexpr std::string_view kJson = "application/json";
-// Pieces over this go by reference.
-constexpr size_t kWorthReference = 16 << 10;
-
-bool IsInference(Action action) {
-  return action == Action::kInfer || action == Action::kV1Predict ||
-         action == Action::kPlainPredict;
-}
-
-bool LiesIn(const net::Slice& whole, std::string_view piece) {
-  const std::string_view bytes = whole.bytes();
-  return !piece.empty() && piece.data() >= bytes.data() &&
-         piece.data() + piece.size() <= bytes.data() + bytes.size();
-}
 
 absl::Status TooLarge() {
   return rest::TooLargeError(fmt::format("the body is over the limit of {} bytes", kMaxMessage));
-}
-
-absl::Status StatusOf(const net::Headers& trailers) {
-  const net::GrpcStatus status = net::ReadGrpcStatus(trailers, "200");
-  return FromGrpc({static_cast<grpc::StatusCode>(status.code), status.message, status.details});
 }
 
 // Made once.
@@ -136,7 +115,7 @@ void RestCall::Run() {
     return Finish(204, absl::StatusCode::kOk, 0);
   }
   if (route_.action == Action::kOpenApi) return AnswerDocument(200, OpenApi());
-  if (IsInference(route_.action)) return RunInference();
+  if (IsInference()) return RunInference();
   const auto fleet = pool_.fleet_.Get();
   if (route_.action == Action::kModelReady && !fleet->is_fixed()) return RunModelReady(*fleet);
   RunControl();
@@ -192,20 +171,45 @@ void RestCall::AskForSpec() {
 
 void RestCall::Infer(const rest::ModelSpec* spec) {
   rest::RestCodec& codec = pool_.codec_;
-  auto request = route_.action == Action::kInfer       ? codec.ReadInfer(CodecCall(), spec)
-                 : route_.action == Action::kV1Predict ? codec.ReadV1Predict(CodecCall(), *spec)
-                                                       : codec.ReadPlainPredict(CodecCall(), *spec);
+  const auto read = [&]() -> absl::StatusOr<rest::RestRequest> {
+    switch (route_.action) {
+      case Action::kInfer:
+        return codec.ReadInfer(CodecCall(), spec);
+      case Action::kV1Predict:
+        return codec.ReadV1Predict(CodecCall(), *spec);
+      case Action::kGenerate:
+        return codec.ReadGenerate(CodecCall(), *spec);
+      case Action::kGenerateStream:
+        return codec.ReadGenerateStream(CodecCall(), *spec);
+      default:
+        return codec.ReadPlainPredict(CodecCall(), *spec);
+    }
+  };
+  auto request = read();
   if (!request.ok()) return Fail(request.status());
   form_ = std::move(request->form);
   SendRequest(*request);
 }
 
+bool RestCall::IsInference() const {
+  switch (route_.action) {
+    case Action::kInfer:
+    case Action::kV1Predict:
+    case Action::kPlainPredict:
+    case Action::kGenerate:
+    case Action::kGenerateStream:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void RestCall::SendRequest(const rest::RestRequest& request) {
-  StartInner(call_, kInferMethod);
+  StartInner(call_, Streams() ? kStreamInferMethod : kInferMethod);
   std::string text(net::kGrpcPrefixSize, '\0');
   net::WriteGrpcPrefix(request.size, text.data());
   for (const std::string_view piece : request.pieces) {
-    if (piece.size() < kWorthReference || !LiesIn(body_, piece)) {
+    if (!GoesByReference(body_, piece)) {
       text.append(piece);
       continue;
     }
@@ -221,119 +225,10 @@ void RestCall::StartInner(InnerCall& call, std::string_view method) {
   call.FillRequest(method, caller_->headers().ValueOr(":authority", ""));
   AddTravellingFromWeb(caller_->headers(), call.request());
   record_.ids.AddTo(call.request());
+  // What fails before the first answer is told with its own code.
+  if (method == kStreamInferMethod) call.request().Add("triton_grpc_error", "true");
   reader_.Clear();
   call.Start(pool_.entry_, record_, /*end=*/false);
-}
-
-void RestCall::OnAnswerBytes(InnerCall& call, const net::Slice& bytes) {
-  if (!finished_) {
-    const absl::Status status =
-        reader_.Take(bytes, pool_.loop_.blocks(),
-                     [this](const net::Slice& message) { message_ = net::Slice(message); });
-    if (!status.ok()) Fail(absl::InternalError("the model's answer is over the limit"));
-  }
-  call.Taken(bytes.size());
-}
-
-void RestCall::OnAnswerEnd(InnerCall& call, const net::Headers& trailers) {
-  if (finished_) return;
-  if (const absl::Status status = StatusOf(trailers); !status.ok()) return Fail(status);
-  if (&call == &spec_call_) return AnswerSpec();
-  if (IsInference(route_.action)) return AnswerInference();
-  const auto document = ControlDocumentOf(route_, message_.bytes());
-  if (!document.ok()) return Fail(document.status());
-  AnswerDocument(document->code, document->json);
-}
-
-void RestCall::OnAnswerBroken(InnerCall&) {
-  Fail(WithRetryDelay(absl::UnavailableError("the call broke off; try again later"), kRetryDelay));
-}
-
-void RestCall::AnswerSpec() {
-  inference::ModelMetadataResponse metadata;
-  const std::string_view bytes = message_.bytes();
-  if (!metadata.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-    return Fail(absl::InternalError("the model's metadata could not be read"));
-  }
-  message_ = net::Slice();
-  const rest::ModelSpec spec = SpecOf(metadata);
-  if (route_.model.empty()) route_.model = spec.name;
-  Infer(&spec);
-}
-
-void RestCall::AnswerInference() {
-  const auto answer = pool_.codec_.WriteAnswer(message_.bytes(), form_);
-  if (!answer.ok()) return Fail(answer.status());
-  inference_header_length_ = answer->inference_header_length;
-  Answer(200, answer->content_type, answer->pieces, answer->size, message_);
-}
-
-void RestCall::AnswerDocument(int code, std::string_view json) {
-  const std::string_view pieces[] = {json};
-  Answer(code, kJson, pieces, json.size(), net::Slice());
-}
-
-void RestCall::Answer(int code, std::string_view content_type,
-                      std::span<const std::string_view> pieces, size_t size,
-                      const net::Slice& whole) {
-  net::Headers& headers = pool_.headers_;
-  headers.Clear();
-  headers.Add(":status", fmt::format_int(code).c_str());
-  if (size > 0) headers.Add("content-type", content_type);
-  headers.Add("content-length", fmt::format_int(size).c_str());
-  if (inference_header_length_) {
-    headers.Add("inference-header-content-length",
-                fmt::format_int(*inference_header_length_).c_str());
-  }
-  headers.Add("x-request-id", record_.ids.request_id());
-  pool_.origins_.AddTo(caller_->headers(), headers);
-  const bool bodiless = size == 0 || caller_->headers().ValueOr(":method", "") == "HEAD";
-  caller_->SendHeaders(headers, bodiless);
-  size_t left = bodiless ? 0 : size;
-  for (const std::string_view piece : pieces) {
-    if (piece.empty() || left == 0) continue;
-    left -= piece.size();
-    if (piece.size() >= kWorthReference && LiesIn(whole, piece)) {
-      caller_->Send(net::Slice(whole.block(), piece), /*end=*/left == 0);
-    } else {
-      caller_->SendCopy(piece, /*end=*/left == 0);
-    }
-  }
-  Finish(code, absl::StatusCode::kOk, bodiless ? 0 : size);
-}
-
-void RestCall::Fail(const absl::Status& status) {
-  const rest::HttpError error = rest::HttpErrorOf(status);
-  Fail(error.code, status, error.retry_after);
-}
-
-void RestCall::Fail(int code, const absl::Status& status, std::string_view retry_after) {
-  if (finished_ || caller_ == nullptr) return;
-  const std::string document = rest::ErrorDocument(std::string(status.message()));
-  net::Headers& headers = pool_.headers_;
-  headers.Clear();
-  headers.Add(":status", fmt::format_int(code).c_str());
-  headers.Add("content-type", kJson);
-  headers.Add("content-length", fmt::format_int(document.size()).c_str());
-  if (!retry_after.empty()) headers.Add("retry-after", retry_after);
-  if (!allow_.empty() && code == 405) headers.Add("allow", allow_);
-  headers.Add("x-request-id", record_.ids.request_id());
-  pool_.origins_.AddTo(caller_->headers(), headers);
-  const bool bodiless = caller_->headers().ValueOr(":method", "") == "HEAD";
-  caller_->SendHeaders(headers, bodiless);
-  if (!bodiless) caller_->SendCopy(document, /*end=*/true);
-  Finish(code, status.code(), document.size());
-}
-
-void RestCall::Finish(int code, absl::StatusCode status, size_t size) {
-  finished_ = true;
-  record_.http_status = code;
-  record_.code = status;
-  record_.bytes_in = held_;
-  record_.bytes_out = size;
-  record_.duration = pool_.loop_.now() - began_;
-  if (record_.model.empty()) record_.model = route_.model;
-  pool_.log_.Add(record_);
 }
 
 void RestCall::OnClosed(net::Stream&, net::CloseCode code) {
@@ -352,7 +247,8 @@ void RestCall::OnClosed(net::Stream&, net::CloseCode code) {
   allow_ = {};
   inference_header_length_.reset();
   record_.Clear();
-  takes_body_ = finished_ = false;
+  untaken_ = sent_ = 0;
+  takes_body_ = streaming_ = finished_ = false;
   pool_.free_.Give(*this);
 }
 

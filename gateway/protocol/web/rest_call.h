@@ -2,12 +2,14 @@
 // One REST call: read whole, made into the gRPC call that it stands for, and
 // that call's answer into a document.
 //
-//   headers ─► body ─► [model's metadata ─►] inner call ─► answer
+//   headers ─► body ─► [model's metadata ─►] inner call ─► answer, or events
 //      └── wrong route, verb, encoding, size: answered at once
 //
 // A body is held until it is whole, up to the limit of a message; what all calls
 // of a loop hold together is bounded too (503 beyond). Large tensors of the
-// binary extension go on by reference.
+// binary extension go on by reference. Events are sent as the inner call's answers
+// come; what fails before the first is an error like any other, and after it the
+// last event.
 //
 // Lifecycle: Begin for each call; used again once its stream is closed. Only on
 // its loop's thread.
@@ -45,7 +47,7 @@ class RestCall final : public net::StreamHandler, private InnerCall::Caller {
   void OnHeaders(net::Stream& stream, bool end) override;
   void OnBody(net::Stream& stream, const net::Slice& bytes) override;
   void OnEnd(net::Stream& stream) override;
-  void OnSent(net::Stream&, size_t) override {}
+  void OnSent(net::Stream& stream, size_t count) override;
   void OnClosed(net::Stream& stream, net::CloseCode code) override;
 
   void OnAnswer(InnerCall&, const net::Headers&) override {}
@@ -54,6 +56,11 @@ class RestCall final : public net::StreamHandler, private InnerCall::Caller {
   void OnAnswerBroken(InnerCall& call) override;
   // The body was given back to the caller as it came.
   void OnConsumed(InnerCall&, size_t) override {}
+
+  // Whether it runs a model.
+  bool IsInference() const;
+  // Whether `piece`, of those that lie in `whole`, is not copied.
+  static bool GoesByReference(const net::Slice& whole, std::string_view piece);
 
   // Whether the call may go on to its body.
   bool CheckRequest(const net::Headers& headers);
@@ -67,6 +74,14 @@ class RestCall final : public net::StreamHandler, private InnerCall::Caller {
   void SendRequest(const rest::RestRequest& request);
   rest::RestCall CodecCall() const;
   void StartInner(InnerCall& call, std::string_view method);
+
+  // generate_stream: answers of ModelStreamInfer go on as they come.
+  bool Streams() const { return route_.action == rest::Action::kGenerateStream; }
+  void SendEvent(const net::Slice& message);
+  void BeginEvents();
+  void SendPart(std::string_view text);
+  void EndEvents();
+  void FailEvents(absl::StatusCode status, std::string_view document);
 
   void AnswerInference();
   void AnswerSpec();
@@ -94,7 +109,10 @@ class RestCall final : public net::StreamHandler, private InnerCall::Caller {
   std::optional<size_t> inference_header_length_;
   CallRecord record_;
   Instant began_;
+  size_t untaken_ = 0;  // of a stream's answers
+  size_t sent_ = 0;     // of events
   bool takes_body_ = false;
+  bool streaming_ = false;  // events have begun
   bool finished_ = false;
 };
 

@@ -2,7 +2,6 @@
 #include <set>
 #include <string>
 
-#include "gateway/protocol/stream/stream_answer.h"
 #include "gateway/protocol/stream/stream_infer_call.h"
 #include "tests/unit/gateway/fake_backend.h"
 
@@ -116,21 +115,6 @@ TEST_CASE("StreamInfer: no more than so many requests of a stream run at once",
   CHECK(other.calls().value() == 1);
   open.context.TryCancel();
   second.context.TryCancel();
-}
-
-TEST_CASE("StreamAnswer: is what Protocol Buffers writes", "[gateway][stream]") {
-  for (const size_t size : {size_t{0}, size_t{1}, size_t{127}, size_t{128}, size_t{70000}}) {
-    inference::ModelInferResponse response;
-    if (size > 0) response.set_model_name(std::string(size, 'm'));
-    const std::string bytes = response.SerializeAsString();
-    ModelStreamInferResponse parsed;
-    REQUIRE(parsed.ParseFromString((StreamAnswerHead(bytes.size()) + bytes).substr(5)));
-    CHECK(parsed.infer_response().model_name() == response.model_name());
-  }
-  ModelStreamInferResponse error;
-  REQUIRE(error.ParseFromString(StreamErrorMessage("wrong", "id").substr(5)));
-  CHECK(error.error_message() == "wrong");
-  CHECK(error.infer_response().id() == "id");
 }
 
 }  // namespace

@@ -189,8 +189,9 @@ TEST_CASE("WriteResponse: wanted outputs in their order, always raw", "[worker][
   spec.outputs = {{"y", wire::DataType::kFp32, {-1}}, {"z", wire::DataType::kBf16, {-1, 2}}};
   const std::vector<OutputTensor> outputs = {{wire::DataType::kFp32, {1}, "1234"},
                                              {wire::DataType::kBf16, {1, 2}, "abcd"}};
+  const std::vector<size_t> wanted = {1, 0};
   wire::InferWriter writer;
-  const auto pieces = WriteResponse(spec, "an id", {1, 0}, outputs, writer);
+  const auto pieces = WriteResponse(spec, {.id = "an id", .wanted = wanted}, outputs, writer);
   REQUIRE(pieces.ok());
   std::string message;
   for (const std::string_view piece : *pieces) message += piece;
@@ -200,6 +201,7 @@ TEST_CASE("WriteResponse: wanted outputs in their order, always raw", "[worker][
   CHECK(response.id() == "an id");
   CHECK(response.model_name() == "digits");
   CHECK(response.model_version() == "3");
+  CHECK(response.parameters().empty());
   REQUIRE(response.outputs_size() == 2);
   CHECK(response.outputs(0).name() == "z");
   CHECK(response.outputs(0).datatype() == "BF16");

@@ -66,7 +66,6 @@ TEST_CASE("ControlAction: bodies that are not what is taken", "[gateway][web]") 
     CHECK(absl::IsInvalidArgument(ControlRequestOf(Route(row.action), row.body).status()));
   }
   CHECK(ControlRequestOf(Route(Action::kRepositoryIndex), "").ok());
-  CHECK(absl::IsUnimplemented(ControlRequestOf(Route(Action::kGenerate), "{}").status()));
 }
 
 TEST_CASE("ControlAction: who is not ready answers 503", "[gateway][web]") {

@@ -1,0 +1,53 @@
+#include "model-worker/front/answer.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/grpc_status.h"
+#include "base/status.h"
+#include "model-worker/front/codec.h"
+#include "wire/stream_response.h"
+
+namespace torchfleet::worker {
+namespace {
+
+// A tensor of fewer bytes is copied into the message. Up to here both cost the
+// same.
+constexpr size_t kWorthReference = 16 << 10;
+
+void SendHead(size_t size, Wrapping wrapping, net::GrpcServerCall& call) {
+  std::string head;
+  if (wrapping == Wrapping::kStreamed) head = wire::StreamResponseHead(size);
+  char prefix[net::kGrpcPrefixSize];
+  net::WriteGrpcPrefix(head.size() + size, prefix);
+  call.SendBytes(std::string_view(prefix, sizeof prefix));
+  if (!head.empty()) call.SendBytes(head);
+}
+
+}  // namespace
+
+net::GrpcStatus ToNet(const absl::Status& status) {
+  const grpc::Status wire = ToGrpc(status);
+  return {.code = status.code(), .message = wire.error_message(), .details = wire.error_details()};
+}
+
+absl::Status SendResponse(const ModelSpec& spec, const InferTask& task,
+                          std::vector<OutputTensor> outputs, Wrapping wrapping,
+                          wire::InferWriter& writer, net::GrpcServerCall& call) {
+  ASSIGN_OR_RETURN(const auto pieces, WriteResponse(spec, task.form(), outputs, writer));
+  SendHead(writer.size(), wrapping, call);
+  for (const std::string_view piece : pieces) {
+    const auto tensor = std::find_if(outputs.begin(), outputs.end(), [&](const auto& output) {
+      return output.bytes.data() == piece.data();
+    });
+    if (tensor == outputs.end() || piece.size() < kWorthReference) {
+      call.SendBytes(piece);
+    } else {
+      call.SendBytes(net::Slice::Keep(std::move(tensor->bytes)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace torchfleet::worker
