@@ -7,7 +7,7 @@ MODELS ?= models
 LISTEN ?= 127.0.0.1:8001
 sources = $(shell git ls-files '*.cc' '*.h')
 
-.PHONY: help setup build up test asan tsan bench format clean
+.PHONY: help setup build up test asan tsan fuzz bench format clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,17 +25,23 @@ $(MODELS)/mnist/config.pbtxt: | build
 up: build $(MODELS)/mnist/config.pbtxt ## Build, train the digit model if it is not there, run the fleet
 	build/bin/torchfleet up --repository $(MODELS) --listen $(LISTEN)
 
-test: ## Every test: all of it optimised, then all without torch under ASan and UBSan
+test: ## Every test: all of it optimised, then without torch under ASan and UBSan, then fuzzing
 	deploy/setup.sh test
 	cmake --preset release
 	cmake --build --preset release -j $(JOBS)
 	ctest --preset release
 	$(MAKE) asan
+	$(MAKE) fuzz
 
 asan tsan: ## The tests without torch under a sanitizer
 	cmake --preset $@ -DTORCHFLEET_BUILD_BENCH=OFF
 	cmake --build --preset $@ -j $(JOBS)
 	ctest --preset $@
+
+fuzz: ## A short run of each fuzz target, from its corpus
+	cmake --preset fuzz
+	cmake --build --preset fuzz -j $(JOBS)
+	ctest --preset fuzz
 
 bench: build ## Measure; results as in bench/README.md
 	bench/run.py
@@ -45,4 +51,4 @@ format: ## Format our C++ as .clang-format says
 	clang-format -i $(sources)
 
 clean: ## Remove what was built; build/venv and build/node, which were installed, stay
-	rm -rf build/bin build/release build/debug build/asan build/tsan
+	rm -rf build/bin build/release build/debug build/asan build/tsan build/fuzz

@@ -34,7 +34,7 @@ build_packages=(
   libcurl4-openssl-dev libpng-dev zlib1g-dev catch2
   python3 python3-venv
 )
-test_packages=(chromium clang-format curl openssl procps)
+test_packages=(chromium clang clang-format curl libclang-rt-dev openssl procps)
 
 as_root() {
   if [[ $(id -u) -eq 0 ]]; then "$@"

@@ -302,6 +302,16 @@ Http2Stream* Http2Connection::Find(int32_t id) {
   return static_cast<Http2Stream*>(nghttp2_session_get_stream_user_data(session_, id));
 }
 
+bool Http2Connection::PassedOver(int32_t id) {
+  if (id <= highest_) return id >= passed_from_ && id <= passed_to_;
+  if (id - 2 > highest_) {
+    passed_from_ = highest_ + 2;
+    passed_to_ = id - 2;
+  }
+  highest_ = id;
+  return false;
+}
+
 // For a call of nghttp2, which copies them.
 const nghttp2_nv* Http2Connection::Fields(const Headers& headers) {
   fields_.clear();

@@ -96,6 +96,9 @@ class Http2Connection final : public ClientConnection, private Watcher, private 
   void EndLater(Http2Stream& stream, CloseCode code);
   void EndStreams();
   Http2Stream* Find(int32_t id);
+  // Whether the peer had passed over this number when it last left some out:
+  // such a stream is closed and was never open (RFC 9113, section 5.1.1).
+  bool PassedOver(int32_t id);
   const nghttp2_nv* Fields(const Headers& headers);
 
   const Role role_;
@@ -131,6 +134,10 @@ class Http2Connection final : public ClientConnection, private Watcher, private 
   TokenBucket pings_;
   Instant heard_;  // when the peer last sent anything
   Instant busy_;   // when it last had a stream
+  // The highest number of the peer's streams, and those it last left out.
+  int32_t highest_ = -1;
+  int32_t passed_from_ = 0, passed_to_ = 0;
+
   // Since when a header block is due, and its stream; the preface's is 0. Zero
   // when none is.
   Instant headers_since_;

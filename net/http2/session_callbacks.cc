@@ -39,12 +39,18 @@ nghttp2_session_callbacks* Http2Connection::Callbacks() {
   return callbacks;
 }
 
-int Http2Connection::OnBeginFrame(nghttp2_session*, const nghttp2_frame_hd* head, void* self) {
+int Http2Connection::OnBeginFrame(nghttp2_session* session, const nghttp2_frame_hd* head,
+                                  void* self) {
   Http2Connection& connection = Self(self);
   // An empty frame of a body moves nothing and costs as much as a full one.
   const bool empty_data = head->type == NGHTTP2_DATA && head->length == 0 &&
                           (head->flags & NGHTTP2_FLAG_END_STREAM) == 0;
   if (empty_data && !connection.pings_.Take(connection.loop_.now())) connection.Punish();
+  // nghttp2 does not remember which streams there were.
+  if (connection.role_ == Role::kServer && head->type == NGHTTP2_HEADERS &&
+      connection.PassedOver(head->stream_id)) {
+    nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR);
+  }
   return 0;
 }
 

@@ -1,5 +1,7 @@
 #include "tests/fuzz/rest_check.h"
 
+#include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -188,6 +190,63 @@ std::string TextFault(RestCodec& codec, const RestRequest& read, std::string_vie
   return "";
 }
 
+// The binary tensors behind an answer's JSON are as long as that says.
+std::string BinaryFault(const RestAnswer& answer) {
+  const std::string body = Joined(answer.pieces);
+  if (body.size() != answer.size) return "an answer has another size than it says";
+  const size_t json_size = answer.inference_header_length.value_or(body.size());
+  const auto json = nlohmann::json::parse(body.substr(0, json_size), nullptr, false);
+  if (json.is_discarded()) return "the JSON before binary data is none";
+  size_t binary = 0;
+  for (const auto& output : json.value("outputs", nlohmann::json::array())) {
+    const auto parameters = output.value("parameters", nlohmann::json::object());
+    const bool sent = parameters.contains("binary_data_size");
+    if (sent == output.contains("data")) return "an output comes not once: " + output.dump();
+    if (sent) binary += parameters["binary_data_size"].get<size_t>();
+  }
+  return json_size + binary == body.size() ? "" : "binary data is not as long as it says";
+}
+
+std::string RouteFault(std::string_view method, std::string_view target) {
+  const RouteMatch match = MatchRoute(method, target);
+  if ((match.code == 200) != match.error.ok()) return "a route fails without an error";
+  if (match.code != 200 && match.code != 400 && match.code != 404 && match.code != 405) {
+    return "a route fails with another code";
+  }
+  const std::string& model = match.route.model;
+  if (model.size() > 1024 || model.find_first_of(std::string_view("/\\\0", 3)) != model.npos ||
+      model.starts_with('.')) {
+    return "a name is taken that is none";
+  }
+  if (match.error.message().size() > 512) return "an error is too long";
+  // A query, a slash at the end and the proxy's form are the same path.
+  if (!target.starts_with('/') || target.find_first_of("?#") != target.npos) return "";
+  const std::string text(target);
+  std::vector<std::string> same = {text + "?a=b", "http://host" + text};
+  if (!target.ends_with('/')) same.push_back(text + "/");
+  for (const std::string& other : same) {
+    const RouteMatch again = MatchRoute(method, other);
+    if (again.code != match.code || again.route.model != model ||
+        again.route.version != match.route.version || again.route.action != match.route.action) {
+      return "another route for " + other;
+    }
+  }
+  return "";
+}
+
+std::string AnswerFault(RestCodec& codec, unsigned char choice, std::string_view response) {
+  AnswerForm form;
+  form.kind = static_cast<AnswerForm::Kind>(choice % 4);
+  form.binary = choice >= 128;
+  if ((choice & 0x40) != 0) form.exceptions = {"y"};
+  form.one_row = (choice & 0x20) != 0;
+  const auto answer = codec.WriteAnswer(response, form);
+  if (!answer.ok()) return answer.status().message().size() <= 512 ? "" : "an error is too long";
+  if (form.kind == AnswerForm::Kind::kInfer) return BinaryFault(*answer);
+  const std::string body = Joined(answer->pieces);
+  return Grammar::Accepts(body) ? "" : "an answer is not JSON: " + body;
+}
+
 }  // namespace
 
 std::string RestFault(std::string_view input) {
@@ -198,16 +257,15 @@ std::string RestFault(std::string_view input) {
   RestCodec codec(RestLimits{.message_bytes = 1 << 20});
   const ModelSpec spec = SpecOf(choice);
   if (mode == 'r') {
-    const RouteMatch match = MatchRoute("POST", body);
-    return (match.code == 200) == match.error.ok() ? "" : "a route fails without an error";
+    constexpr std::string_view kMethods[] = {"POST", "GET", "HEAD", "OPTIONS", "PUT"};
+    return RouteFault(kMethods[choice % std::size(kMethods)], body);
   }
-  if (mode == 'a') {
-    AnswerForm form;
-    form.kind = static_cast<AnswerForm::Kind>(choice % 4);
-    form.binary = choice >= 128;
-    const auto answer = codec.WriteAnswer(body, form);
-    if (!answer.ok() || form.binary || Grammar::Accepts(Joined(answer->pieces))) return "";
-    return "an answer is not JSON: " + Joined(answer->pieces);
+  if (mode == 'a') return AnswerFault(codec, choice, body);
+  std::string length = std::to_string(choice);
+  if (mode == 'l') {
+    const size_t end = std::min(body.find('\n'), body.size());
+    length = body.substr(0, end);
+    body.remove_prefix(std::min(end + 1, body.size()));
   }
   if (mode == 'e') {
     AnswerForm form;
@@ -225,16 +283,15 @@ std::string RestFault(std::string_view input) {
     if (!Grammar::Accepts(body)) return "a body was taken that is no JSON";
     return TextFault(codec, *read, body);
   }
-  const std::string length = std::to_string(choice);
   RestCall call = {"m", "", {}, body};
-  if (mode == 'b') call.inference_header_length = length;
+  if (mode == 'b' || mode == 'l') call.inference_header_length = length;
   const auto read = mode == 'v'   ? codec.ReadV1Predict(call, spec)
                     : mode == 'x' ? codec.ReadPlainPredict(call, spec)
                                   : codec.ReadInfer(call, &spec);
   if (!read.ok()) {
     return read.status().message().size() <= 512 ? "" : "an error is too long";
   }
-  if (mode == 'b') body = body.substr(0, choice);
+  if (call.inference_header_length) body = body.substr(0, std::stoul(length));
   if (!RestCodec::IsRaw(call) && !Grammar::Accepts(body)) return "a body was taken that is no JSON";
   return RequestFault(codec, spec, *read);
 }

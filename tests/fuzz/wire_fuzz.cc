@@ -1,17 +1,16 @@
-// Fuzzes wire/ against Protocol Buffers' own parser.
+// Fuzzes wire/ against Protocol Buffers' own parser, and what a worker makes of
+// the same bytes as a request.
 
+#include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 
+#include "tests/fuzz/fault.h"
+#include "tests/fuzz/request_check.h"
 #include "tests/fuzz/wire_differential.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string difference = torchfleet::wire::DifferenceFromProtobuf(
-      std::string_view(reinterpret_cast<const char*>(data), size));
-  if (!difference.empty()) {
-    std::fprintf(stderr, "%s\n", difference.c_str());
-    std::abort();
-  }
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  torchfleet::AbortOn(torchfleet::wire::DifferenceFromProtobuf(bytes));
+  torchfleet::AbortOn(torchfleet::worker::RequestFault(bytes));
   return 0;
 }

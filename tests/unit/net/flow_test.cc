@@ -112,10 +112,10 @@ struct Hoarder : GrpcServerHandler {
   std::vector<Slice> kept;
 };
 
-TEST_CASE("Flow: cut-through takes no more than a window of what is not given back",
-          "[net][flow]") {
-  Hoarder hoarder;
-  const auto server = Server::Start({}, [&](Loop& loop) {
+std::unique_ptr<Server> HoardingServer(Hoarder& hoarder, const Http2Options& http2) {
+  ServerOptions options;
+  options.http2 = http2;
+  auto server = Server::Start(std::move(options), [&](Loop& loop) {
     auto service = std::make_unique<GrpcService>(loop);
     service->AddOthers([&](GrpcServerCall& call) {
       call.CutThrough();
@@ -124,11 +124,72 @@ TEST_CASE("Flow: cut-through takes no more than a window of what is not given ba
     return service;
   });
   REQUIRE(server.ok());
-  RawPeer peer(**server);
+  return *std::move(server);
+}
+
+TEST_CASE("Flow: cut-through takes no more than a window of what is not given back",
+          "[net][flow]") {
+  Hoarder hoarder;
+  const auto server = HoardingServer(hoarder, {});
+  RawPeer peer(*server);
   peer.Write(kHeadersFrame, kEndHeaders, 1, EchoHeaders());
   const size_t sent = SendAllItTakes(peer);
   CHECK(sent == Http2Limits().stream_window);
   peer.Write(kDataFrame, kEndStream, 1, "");
+}
+
+TEST_CASE("Flow: who sends over its stream's window loses that stream alone", "[net][flow]") {
+  Hoarder hoarder;
+  const auto server = HoardingServer(hoarder, {});
+  RawPeer peer(*server);
+  peer.Write(kHeadersFrame, kEndHeaders, 1, EchoHeaders());
+  SendAllItTakes(peer);
+  peer.Write(kDataFrame, 0, 1, "x");
+  CHECK(peer.ResetCode(1) == 3);
+  peer.Call(3, "four");
+  CHECK(peer.Echo(3) == "9");
+}
+
+TEST_CASE("Flow: who sends over the connection's window loses the connection", "[net][flow]") {
+  Hoarder hoarder;
+  Http2Options options;
+  options.limits.connection_window = 80000;
+  const auto server = HoardingServer(hoarder, options);
+  RawPeer peer(*server);
+  peer.Write(kHeadersFrame, kEndHeaders, 1, EchoHeaders());
+  CHECK(SendAllItTakes(peer) == 80000);
+  peer.Write(kDataFrame, 0, 1, "x");
+  CHECK(peer.GoawayCode() == 3);
+}
+
+TEST_CASE("Flow: another initial window counts for streams that are open, below zero too",
+          "[net][flow]") {
+  const auto server = EchoServer();
+  RawPeer peer(*server);
+  const auto settings = [&](uint32_t window) {
+    peer.Write(kSettingsFrame, 0, 0, std::string("\0\4", 2) + BigEndian32(window));
+  };
+  const auto arrived = [&] {
+    size_t bytes = 0;
+    for (int pongs = 0; pongs < 2; ++pongs) {  // DATA goes behind the first
+      for (const Frame& frame : peer.UntilPong()) {
+        if (frame.type == kDataFrame) bytes += frame.payload.size();
+      }
+    }
+    return bytes;
+  };
+  settings(100);
+  peer.Call(1, std::string(300, 'x'));
+  REQUIRE(peer.NextOf(kDataFrame)->payload.size() == 100);
+  settings(160);
+  CHECK(arrived() == 60);
+  settings(20);  // 140 below zero
+  peer.Write(kWindowFrame, 0, 1, BigEndian32(140));
+  CHECK(arrived() == 0);
+  peer.Write(kWindowFrame, 0, 1, BigEndian32(5));
+  CHECK(arrived() == 5);
+  settings(1000);
+  CHECK(arrived() == 305 - 165);
 }
 
 }  // namespace

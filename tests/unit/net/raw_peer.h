@@ -13,6 +13,7 @@
 #include "net/http/headers.h"
 #include "net/server/server.h"
 #include "net/socket/address.h"
+#include "tests/unit/net/frames.h"
 
 namespace torchfleet::net {
 
@@ -25,29 +26,6 @@ struct Frame {
 
   bool ends() const { return (flags & 1) != 0; }
 };
-
-enum FrameType : uint8_t {
-  kDataFrame,
-  kHeadersFrame,
-  kPriorityFrame,
-  kResetFrame,
-  kSettingsFrame,
-  kPushFrame,
-  kPingFrame,
-  kGoawayFrame,
-  kWindowFrame,
-  kContinuationFrame
-};
-inline constexpr uint8_t kEndStream = 1, kAck = 1, kEndHeaders = 4;
-
-std::string FrameBytes(uint8_t type, uint8_t flags, uint32_t stream, std::string_view payload);
-std::string BigEndian32(uint32_t value);
-// A field never indexed, both parts literal without Huffman (RFC 7541, 6.2.2).
-std::string Field(std::string_view name, std::string_view value);
-// The headers of a gRPC call of the echo method.
-std::string EchoHeaders();
-// The body of a gRPC call with this message.
-std::string EchoBody(std::string_view message);
 
 // A server that echoes messages of /echo.Echo/Say.
 std::unique_ptr<Server> EchoServer(ServerOptions options);
