@@ -41,7 +41,7 @@ asan tsan: ## The tests without torch under a sanitizer
 fuzz: ## A short run of each fuzz target, from its corpus
 	cmake --preset fuzz
 	cmake --build --preset fuzz -j $(JOBS)
-	ctest --preset fuzz
+	ctest --preset fuzz -j $(JOBS)
 
 bench: build ## Measure every figure, beside the peers; results as in bench/README.md
 	deploy/setup.sh bench
