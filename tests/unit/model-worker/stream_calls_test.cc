@@ -154,13 +154,15 @@ TEST_CASE("WorkerStream: who goes away cancels what waits", "[worker][stream]") 
 
 TEST_CASE("WorkerStream: the deadline ends the stream and all that waits", "[worker][stream]") {
   Gate gate;
-  Served served("", Behind(gate));
+  Served served("", Behind(gate), /*queue_size=*/1);
   ModelInferResponse response;
   auto running = std::async([&] { return served.Infer(Text("runs"), &response); });
   REQUIRE(gate.WaitForEntered(1));
   OpenStream open(served, /*grpc_errors=*/false, absl::Milliseconds(300));
   open.stream->Write(Text("waits"));
   CHECK(absl::IsDeadlineExceeded(open.End()));
+  // The worker's clock for it may be a little behind the caller's.
+  WaitForRoom(served);
   gate.Open();
   CHECK(running.get().ok());
   ModelInferResponse after;
