@@ -14,23 +14,23 @@ class Bench:
         self.turns = turns
         self.seconds = seconds
         self.not_there = set()
-        self._folders = None
-        self._servers = None
+        self._ends = None
+        self._running = []
 
     @contextlib.contextmanager
     def servers(self):
         """Within it servers can be started; they end with it."""
         with contextlib.ExitStack() as stack:
-            self._folders = self._servers = stack
+            self._ends, self._running = stack, []
             yield self
-        self._folders = self._servers = None
 
     def folder(self):
-        return self._folders.enter_context(
+        return self._ends.enter_context(
             tempfile.TemporaryDirectory(prefix="torchfleet-bench-"))
 
     def keep(self, server):
-        self._servers.callback(server.stop)
+        self._ends.callback(server.stop)
+        self._running.append(server)
         return server
 
     def backend(self):
@@ -68,4 +68,5 @@ class Bench:
         return os.path.join(self.folder(), "models")
 
     def take_turns(self, subjects, cells):
-        return take_turns(subjects, cells, self.turns, self.seconds)
+        ours = [pid for server in self._running for pid in server.pids()]
+        return take_turns(subjects, cells, self.turns, self.seconds, ours)

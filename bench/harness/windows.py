@@ -65,11 +65,11 @@ def torchfleet_load(command, what):
     return json.loads(run.stdout)
 
 
-def window(subject, cell, seconds, everybody):
+def window(subject, cell, seconds, ours_pids):
     """One window's figures."""
     def roles_cpu():
         return {role: cpu_seconds(server.pids()) for role, server in subject.roles.items()}
-    others = Others([os.getpid(), *everybody])
+    others = Others([os.getpid(), *ours_pids])
     before = roles_cpu()
     report = torchfleet_load(cell.load.command(subject.address, subject.ca, seconds),
                              f"{cell.subject}, {cell.case}")
@@ -115,15 +115,14 @@ class Windows:
         return sum(w["foreign"] > QUIET for w in windows), len(windows)
 
 
-def take_turns(subjects, cells, turns, seconds):
+def take_turns(subjects, cells, turns, seconds, ours):
+    """`ours`: the processes that are no others."""
     by_name = {subject.name: subject for subject in subjects}
-    everybody = [pid for subject in subjects for server in subject.roles.values()
-                 for pid in server.pids()]
     samples = {(cell.subject, cell.case): [] for cell in cells}
     for turn in range(turns):
         for cell in cells if turn % 2 == 0 else cells[::-1]:
             for _ in range(TRIES):
-                taken = window(by_name[cell.subject], cell, seconds, everybody)
+                taken = window(by_name[cell.subject], cell, seconds, ours)
                 if taken["foreign"] <= QUIET:
                     break
             samples[cell.subject, cell.case].append(taken)

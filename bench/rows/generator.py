@@ -51,7 +51,7 @@ def _by_ours(worker, seconds, _):
 
 
 def _by_perf_analyzer(worker, seconds, _):
-    out, load_us = _run([peers.perf_analyzer(), "-m", MODEL, "-i", "grpc", "-u", worker.address,
+    out, load_us = _run([*peers.perf_analyzer(), "-m", MODEL, "-i", "grpc", "-u", worker.address,
                          "--concurrency-range", IN_FLIGHT, "--async", "--input-data", "zero",
                          "-p", int(seconds * 1000), "-r", 3, "-s", 50, "--percentile", 99], worker)
     return {"load_us": load_us,
