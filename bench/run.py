@@ -38,6 +38,7 @@ def main():
     parser.add_argument("--rows", default=",".join(ROWS), help="of: " + ", ".join(ROWS))
     parser.add_argument("--turns", type=int, default=5, help="windows of each cell")
     parser.add_argument("--seconds", type=float, default=2, help="a window's length")
+    parser.add_argument("--alone", action="store_true", help="without the peers")
     parser.add_argument("--json", metavar="FILE", help="write everything there too")
     options = parser.parse_args()
     names = options.rows.split(",")
@@ -45,7 +46,7 @@ def main():
         parser.error(f"no row is called {', '.join(unknown)}; expected some of {', '.join(ROWS)}")
     if len(CORES) < 2:
         raise SystemExit("bench: got one core; what is measured and what drives it need one each")
-    bench = Bench(options.turns, options.seconds)
+    bench = Bench(options.turns, options.seconds, options.alone)
     sections = []
     print(f"{machine()}; medians of {options.turns} windows of {options.seconds:g} s\n")
     for name in names:

@@ -10,9 +10,10 @@ from .windows import Subject, take_turns
 
 
 class Bench:
-    def __init__(self, turns, seconds):
+    def __init__(self, turns, seconds, alone=False):
         self.turns = turns
         self.seconds = seconds
+        self.alone = alone
         self.not_there = set()
         self._ends = None
         self._running = []
@@ -44,9 +45,9 @@ class Bench:
                        tls.certificate if tls else None)
 
     def peers(self, names, backend, tls=None):
-        """Those of the proxies that are there, as subjects."""
+        """Those of the proxies that are there, as subjects; none when alone."""
         subjects = []
-        for name in names:
+        for name in () if self.alone else names:
             try:
                 server = self.keep(peers.PROXIES[name](self.folder(), backend, tls))
             except peers.NotThere as what:

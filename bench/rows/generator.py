@@ -80,6 +80,8 @@ def _by_h2load(worker, seconds, folder):
 
 def measure(bench):
     generators = {OURS: _by_ours, H2LOAD: _by_h2load, PERF_ANALYZER: _by_perf_analyzer}
+    if bench.alone:
+        generators = {OURS: _by_ours}
     samples = {}
     with bench.servers():
         worker = bench.keep(fleet.worker(bench.repository(), MODEL, SUBJECT_CORE))
