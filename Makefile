@@ -43,10 +43,13 @@ fuzz: ## A short run of each fuzz target, from its corpus
 	cmake --build --preset fuzz -j $(JOBS)
 	ctest --preset fuzz -j $(JOBS)
 
-bench: build ## Measure every figure, beside the peers; results as in bench/README.md
+bench: ## Measure every figure, beside the peers; results as in bench/README.md
 	deploy/setup.sh bench
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS)
 	build/venv/bin/python bench/run.py
 	build/bin/torchfleet-bench-wire
+	if [ -x build/bin/torchfleet-bench-http1 ]; then build/bin/torchfleet-bench-http1; fi
 
 format: ## Format our C++ as .clang-format says
 	clang-format -i $(sources)

@@ -145,8 +145,11 @@ install_test_tools() {
   fi
 }
 
+# Boost's headers, for Beast: 1.81 at least, which Debian 12 has beside its own.
 install_bench_tools() {
-  install_packages "${bench_packages[@]}"
+  local boost=libboost-dev
+  [[ $VERSION_ID == 12 ]] && boost=libboost1.81-dev
+  install_packages "${bench_packages[@]}" "$boost"
   make_venv
   say "Python packages of the benchmark, which are the tests'"
   pip_install -r "$root/tests/requirements.txt"

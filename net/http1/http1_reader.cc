@@ -4,6 +4,8 @@
 #include <charconv>
 #include <optional>
 
+#include "net/http1/http1_grammar.h"
+
 namespace torchfleet::net {
 namespace {
 
@@ -12,45 +14,6 @@ constexpr std::string_view kLineEnd = "\r\n", kHeadEnd = "\r\n\r\n";
 constexpr size_t kMostOfChunkLine = 256;
 // No length that fits in memory has more digits.
 constexpr size_t kMostDigits = 18;
-
-// RFC 9110, section 5.6.2.
-bool IsTokenChar(char c) {
-  if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9')) return true;
-  return std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
-}
-bool IsToken(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), IsTokenChar);
-}
-bool IsFieldValue(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return (byte < 0x20 && c != '\t') || byte == 0x7f;
-  });
-}
-bool IsDigits(std::string_view text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-
-bool EqualsIgnoringCase(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return Lower(x) == Lower(y); });
-}
-
-std::string_view Trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-// A line feed that no carriage return comes before.
-bool HasBareLineFeed(std::string_view text) {
-  for (size_t at = text.find('\n'); at != text.npos; at = text.find('\n', at + 1)) {
-    if (at == 0 || text[at - 1] != '\r') return true;
-  }
-  return false;
-}
 
 }  // namespace
 
@@ -157,7 +120,7 @@ Http1Reader::Event Http1Reader::TakeHead(std::string_view& bytes, Headers& head)
 bool Http1Reader::ReadHead(std::string_view text, Headers& head) {
   has_length_ = chunked_ = has_host_ = false;
   left_ = 0;
-  authority_.clear();
+  authority_ = {};
   head.Clear();
   const size_t first = std::min(text.find(kLineEnd), text.size());
   const bool fine = role_ == Role::kRequests ? ReadRequestLine(text.substr(0, first), head)
@@ -196,17 +159,15 @@ bool Http1Reader::ReadRequestLine(std::string_view line, Headers& head) {
   if (std::any_of(target.begin(), target.end(), [](char c) { return c <= 0x20 || c == 0x7f; })) {
     return Fail(400, "the target holds what no address does");
   }
-  if (!ReadTarget(target)) return false;
   head.Add(":method", method);
   head.Add(":scheme", "http");
-  head.Add(":path", path_);
-  return true;
+  return ReadTarget(target, head);
 }
 
 // A path, "*", or a whole URL as proxies are sent it.
-bool Http1Reader::ReadTarget(std::string_view target) {
+bool Http1Reader::ReadTarget(std::string_view target, Headers& head) {
   if (target.front() == '/' || target == "*") {
-    path_ = target;
+    head.Add(":path", target);
     return true;
   }
   const size_t scheme = target.find("://");
@@ -215,8 +176,8 @@ bool Http1Reader::ReadTarget(std::string_view target) {
   const size_t host_end = std::min(rest.find_first_of("/?"), rest.size());
   if (host_end == 0) return Fail(400, "the target's URL names no host");
   authority_ = rest.substr(0, host_end);
-  path_ = rest.substr(host_end);
-  if (!path_.starts_with('/')) path_.insert(0, "/");
+  const std::string_view path = rest.substr(host_end);
+  head.Add(":path", path.starts_with('/') ? path : "/" + std::string(path));
   return true;
 }
 
@@ -234,28 +195,20 @@ bool Http1Reader::ReadStatusLine(std::string_view line, Headers& head) {
 
 bool Http1Reader::ReadField(std::string_view line, Headers& fields, bool trailer) {
   const size_t colon = line.find(':');
-  if (colon == line.npos || !IsToken(line.substr(0, colon))) {
+  if (colon == line.npos || !ReadToken(line.substr(0, colon), name_)) {
     return Fail(400, "a header line is not 'name: value'");
   }
-  const std::string_view value = Trimmed(line.substr(colon + 1));
+  const std::string_view name = name_, value = Trimmed(line.substr(colon + 1));
   if (!IsFieldValue(value)) return Fail(400, "a header's value holds a control character");
-  name_.assign(line.substr(0, colon));
-  std::transform(name_.begin(), name_.end(), name_.begin(), Lower);
-  if (trailer) {
-    fields.Add(name_, value);
-    return true;
+  if (!trailer) {
+    if (IsOfConnection(name)) return ReadOfConnection(name, value);
+    if (name == "content-length" && !ReadLength(value)) return false;
   }
-  if (!ReadSpecial(name_, value)) return false;
-  const bool of_connection = name_ == "connection" || name_ == "transfer-encoding" ||
-                             name_ == "host" || name_ == "keep-alive" || name_ == "upgrade" ||
-                             name_ == "expect" || name_ == "te" || name_ == "proxy-connection" ||
-                             name_ == "http2-settings";
-  if (!of_connection) fields.Add(name_, value);
+  fields.Add(name, value);
   return true;
 }
 
-bool Http1Reader::ReadSpecial(std::string_view name, std::string_view value) {
-  if (name == "content-length") return ReadLength(value);
+bool Http1Reader::ReadOfConnection(std::string_view name, std::string_view value) {
   if (name == "connection") {
     ReadConnection(value);
   } else if (name == "te") {
@@ -332,27 +285,30 @@ Http1Reader::Event Http1Reader::TakeBody(std::string_view& bytes) {
   body_ = bytes.substr(0, count);
   bytes.remove_prefix(count);
   if (bounded) left_ -= count;
-  if (state_ == State::kChunk && left_ == 0) state_ = State::kChunkEnd;
+  if (state_ == State::kChunk && left_ == 0) {
+    state_ = State::kChunkEnd;
+    chunk_end_ = 0;
+  }
   return Event::kBody;
 }
 
-bool Http1Reader::TakeLine(std::string_view& bytes, size_t most) {
+std::string_view Http1Reader::TakeLine(std::string_view& bytes, size_t most) {
   const size_t feed = bytes.find('\n');
   const size_t count = feed == bytes.npos ? bytes.size() : feed + 1;
-  text_.append(bytes.substr(0, std::min(count, most + 1 - std::min(most, text_.size()))));
+  const std::string_view taken = bytes.substr(0, count);
   bytes.remove_prefix(count);
-  return feed != std::string_view::npos;
+  if (text_.empty() && feed != bytes.npos) return taken;
+  text_.append(taken.substr(0, most + 1 - std::min(most, text_.size())));
+  return text_;
 }
 
 std::optional<Http1Reader::Event> Http1Reader::TakeChunkSize(std::string_view& bytes) {
-  const bool whole = TakeLine(bytes, kMostOfChunkLine);
-  if (text_.size() > kMostOfChunkLine) return Broken(400, "a chunk's head is too long");
-  if (!whole) return Event::kMore;
-  if (!std::string_view(text_).ends_with(kLineEnd)) {
-    return Broken(400, "a line ends without a carriage return");
-  }
-  const char* const begin = text_.data();
-  const char* const end = begin + text_.size() - kLineEnd.size();
+  const std::string_view line = TakeLine(bytes, kMostOfChunkLine);
+  if (line.size() > kMostOfChunkLine) return Broken(400, "a chunk's head is too long");
+  if (!line.ends_with('\n')) return Event::kMore;
+  if (!line.ends_with(kLineEnd)) return Broken(400, "a line ends without a carriage return");
+  const char* const begin = line.data();
+  const char* const end = begin + line.size() - kLineEnd.size();
   const auto [after, error] = std::from_chars(begin, end, left_, 16);
   const bool fine = error == std::errc() && after - begin <= 15 &&
                     (after == end || *after == ';' || *after == ' ' || *after == '\t') &&
@@ -364,31 +320,30 @@ std::optional<Http1Reader::Event> Http1Reader::TakeChunkSize(std::string_view& b
 }
 
 std::optional<Http1Reader::Event> Http1Reader::TakeChunkEnd(std::string_view& bytes) {
-  const size_t count = std::min(kLineEnd.size() - text_.size(), bytes.size());
-  text_.append(bytes.substr(0, count));
-  bytes.remove_prefix(count);
-  if (!kLineEnd.starts_with(text_)) return Broken(400, "a chunk is longer than its size");
-  if (text_.size() < kLineEnd.size()) return Event::kMore;
-  text_.clear();
+  for (; chunk_end_ < kLineEnd.size(); ++chunk_end_) {
+    if (bytes.empty()) return Event::kMore;
+    if (bytes.front() != kLineEnd[chunk_end_]) {
+      return Broken(400, "a chunk is longer than its size");
+    }
+    bytes.remove_prefix(1);
+  }
   state_ = State::kChunkSize;
   return std::nullopt;
 }
 
 std::optional<Http1Reader::Event> Http1Reader::TakeTrailers(std::string_view& bytes,
                                                             Headers& trailers) {
-  const bool whole = TakeLine(bytes, header_bytes_);
-  if (trailer_bytes_ + text_.size() > header_bytes_) {
+  std::string_view line = TakeLine(bytes, header_bytes_);
+  if (trailer_bytes_ + line.size() > header_bytes_) {
     return Broken(431, "the trailers are over the limit");
   }
-  if (!whole) return Event::kMore;
-  if (!std::string_view(text_).ends_with(kLineEnd)) {
-    return Broken(400, "a line ends without a carriage return");
-  }
-  trailer_bytes_ += text_.size();
-  const std::string line = text_.substr(0, text_.size() - kLineEnd.size());
-  text_.clear();
+  if (!line.ends_with('\n')) return Event::kMore;
+  if (!line.ends_with(kLineEnd)) return Broken(400, "a line ends without a carriage return");
+  trailer_bytes_ += line.size();
+  line.remove_suffix(kLineEnd.size());
   if (line.empty()) return Ended();
   if (!ReadField(line, trailers, /*trailer=*/true)) return Event::kError;
+  text_.clear();
   return std::nullopt;
 }
 

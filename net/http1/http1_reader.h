@@ -82,10 +82,10 @@ class Http1Reader {
   Event TakeHead(std::string_view& bytes, Headers& head);
   bool ReadHead(std::string_view text, Headers& head);
   bool ReadRequestLine(std::string_view line, Headers& head);
-  bool ReadTarget(std::string_view target);
+  bool ReadTarget(std::string_view target, Headers& head);
   bool ReadStatusLine(std::string_view line, Headers& head);
   bool ReadField(std::string_view line, Headers& fields, bool trailer);
-  bool ReadSpecial(std::string_view name, std::string_view value);
+  bool ReadOfConnection(std::string_view name, std::string_view value);
   bool ReadLength(std::string_view value);
   void ReadConnection(std::string_view value);
   bool FinishHead();
@@ -93,8 +93,9 @@ class Http1Reader {
   std::optional<Event> TakeChunkSize(std::string_view& bytes);
   std::optional<Event> TakeChunkEnd(std::string_view& bytes);
   std::optional<Event> TakeTrailers(std::string_view& bytes, Headers& trailers);
-  // Takes bytes up to a line's end into text_; whether it is whole.
-  bool TakeLine(std::string_view& bytes, size_t most);
+  // Takes bytes up to a line's end. What there is of the line, with its end and
+  // not much over `most`; it stands in text_ if it was cut.
+  std::string_view TakeLine(std::string_view& bytes, size_t most);
   Event Ended();
   bool Fail(int status, std::string_view text);
   Event Broken(int status, std::string_view text) {
@@ -111,9 +112,11 @@ class Http1Reader {
   std::string text_;  // of a head or a line that is not whole
   std::string_view body_;
   uint64_t left_ = 0;
+  size_t chunk_end_ = 0;  // what has come of a chunk's line end
   size_t trailer_bytes_ = 0;
   // Of the head that is read.
-  std::string name_, authority_, path_;
+  std::string name_;
+  std::string_view authority_;  // inside its text
   int status_ = 0;
   bool has_length_ = false;
   bool chunked_ = false;
