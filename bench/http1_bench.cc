@@ -1,12 +1,13 @@
 // What it costs to read an HTTP/1.1 request, here and by Boost.Beast:
 // nanoseconds of CPU per request, medians of windows of one thread in which the
-// readers take turns. Then which of the two refuses texts that two parties could read in two ways.
+// readers take turns. Then which of the two refuses texts that two parties could
+// read in two ways.
 //
-// Beast is measured as its fast servers use it: a parser is made anew for each
-// request, as it must be, but all it allocates lies in one arena that is used
-// again, and a head that is cut lies in one piece, as its flat_buffer has it.
-// Its body is a list of views, which its own bodies cannot be and ours is, and
-// beside that the fastest of its own: buffer_body, which copies.
+// Beast is measured as its example of a fast server uses it: a parser is made
+// anew for each request, as it must be, but all it allocates lies in an arena
+// that is used again, and a head that is cut lies in one piece. Its body is a
+// list of views, as ours is, and in another column its own buffer_body, which
+// copies into room that is there already.
 
 #include <fmt/format.h>
 #include <time.h>
