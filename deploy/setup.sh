@@ -37,7 +37,7 @@ build_packages=(
 )
 test_packages=(chromium clang clang-format curl libclang-rt-dev openssl procps)
 # libb64 is perf_analyzer's, which comes with pip as Envoy does.
-bench_packages=(haproxy nginx-light nghttp2-client nghttp2-proxy libb64-0d openssl)
+bench_packages=(haproxy nginx-light nghttp2-client nghttp2-proxy libb64-0d openssl valgrind)
 
 as_root() {
   if [[ $(id -u) -eq 0 ]]; then "$@"

@@ -51,12 +51,6 @@ def registry():
                    "--log-level", "warning"], LOAD_CORE, ready="fd")
 
 
-def gateway_of(registry_address):
-    return Server([ours("torchfleet-gateway"), "--listen", "127.0.0.1:0", "--registry",
-                   registry_address, "--threads", "1", "--log-level", "warning"], SUBJECT_CORE,
-                  ready="fd")
-
-
 class Certificate:
     """Of an authority of its own, for 127.0.0.1; what callers of today's web use."""
 

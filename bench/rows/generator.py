@@ -53,7 +53,7 @@ def _by_ours(worker, seconds, _):
 def _by_perf_analyzer(worker, seconds, _):
     out, load_us = _run([*peers.perf_analyzer(), "-m", MODEL, "-i", "grpc", "-u", worker.address,
                          "--concurrency-range", IN_FLIGHT, "--async", "--input-data", "zero",
-                         "-p", int(seconds * 1000), "-r", 3, "-s", 50, "--percentile", 99], worker)
+                         "-p", int(seconds * 1000), "-r", 3, "-s", 1000, "--percentile", 99], worker)
     return {"load_us": load_us,
             "calls_per_second": float(re.search(r"Throughput: ([\d.]+)", out)[1]),
             "p50_us": float(re.search(r"p50 latency: (\d+)", out)[1]),

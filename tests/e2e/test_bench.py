@@ -8,7 +8,7 @@ import pytest
 
 from fleet import ROOT
 
-ROWS = ["fleet", "many", "models", "rest", "generator", "idle"]
+ROWS = ["fleet", "many", "rest", "generator", "idle"]
 
 
 @pytest.fixture(scope="module")
