@@ -1,6 +1,7 @@
 """A call of the digit model, with LibTorch in the worker."""
 import os
 import subprocess
+import sys
 
 from harness import fleet
 from harness.processes import CORES, LOAD_CORE, ROOT, Server, ours
@@ -15,7 +16,7 @@ def _train():
     if not os.path.exists(os.path.join(REPOSITORY, MODEL, "config.pbtxt")):
         subprocess.run([ours("torchfleet"), "train",
                         os.path.join(ROOT, "examples/mnist/mnist.textproto"), "--repository",
-                        REPOSITORY], check=True)
+                        REPOSITORY], stdout=sys.stderr, check=True)
 
 
 def measure(bench):
