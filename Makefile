@@ -54,5 +54,5 @@ bench: ## Measure every figure, beside the peers; results as in bench/README.md
 format: ## Format our C++ as .clang-format says
 	clang-format -i $(sources)
 
-clean: ## Remove what was built; build/venv and build/node, which were installed, stay
+clean: ## Remove what was built; build/venv, build/node and build/peers, which were installed, stay
 	rm -rf build/bin build/release build/debug build/asan build/tsan build/fuzz
