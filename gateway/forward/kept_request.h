@@ -4,7 +4,7 @@
 //
 // A request that is known to be over the limit is kept for its first bytes alone,
 // while a worker may still turn out to be away: memory that is held for nothing
-// is cold when it is written again, and a large call then costs half as much more.
+// is cold when it is written again, and a large call then costs a tenth more.
 // Small pieces are copied, so that they do not hold the blocks they came in.
 // Not thread-safe.
 

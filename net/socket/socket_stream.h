@@ -31,7 +31,7 @@ class SocketStream final : public ByteStream {
 
 // How a TCP connection to `peer` sends. Without waiting for more to send with it.
 // To this machine itself also without pacing, whatever the system's congestion
-// control: there is nothing to pace for, and its timers are a quarter of what
+// control: there is nothing to pace for, and BBR's timers are near a third of what
 // large messages cost. Of no effect on Unix sockets.
 void TuneTcp(int fd, const sockaddr_storage& peer);
 
