@@ -17,6 +17,7 @@
 #include "model-worker/worker_server.h"
 #include "tests/fakes/fake_model.h"
 #include "tests/fakes/temporary_folder.h"
+#include "tests/unit/http_get.h"
 
 namespace torchfleet::worker {
 
@@ -124,6 +125,18 @@ inline ModelInferRequest Text(const std::string& text) {
 inline std::string Raw(const std::string& text) {
   const auto length = static_cast<uint32_t>(text.size());
   return std::string(reinterpret_cast<const char*>(&length), sizeof(length)) + text;
+}
+
+// Waits until so many requests wait in the worker.
+inline void WaitForDepth(Served& served, size_t depth) {
+  const std::string line = "torchfleet_worker_queue_depth{model=\"echo\",version=\"7\"} ";
+  const std::string wanted = line + std::to_string(depth) + "\n";
+  std::string metrics;
+  for (int i = 0; i < 10'000 && metrics.find(wanted) == std::string::npos; ++i) {
+    metrics = Get(served.worker().operator_address(), "/metrics");
+  }
+  CAPTURE(metrics);
+  CHECK(metrics.find(wanted) != std::string::npos);
 }
 
 // Waits until a queue for one request, behind a closed gate, has room: what
