@@ -1,0 +1,2 @@
+def measure_tail(bench): pass
+def measure_storm(bench): pass
