@@ -38,6 +38,9 @@ class H2Load:
                 at += arrivals.expovariate(self.rate)
         return ["-c", 1, "-m", 1000, f"--timing-script-file={script}"]
 
+    def at_rate(self, rate):
+        return dataclasses.replace(self, rate=rate)
+
     def run(self, subject, seconds, what):
         with tempfile.TemporaryDirectory(prefix="torchfleet-bench-") as folder:
             body, log = os.path.join(folder, "body"), os.path.join(folder, "times")

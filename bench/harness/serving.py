@@ -180,7 +180,7 @@ def _torchserve_store(folder, python, model, batching):
                    f"maxBatchDelay: {(batching.delay_us or 0) // 1000}\n")
     store = os.path.join(folder, "store")
     os.mkdir(store)
-    subprocess.run([python, "-m", "model_archiver.model_packaging", "--model-name", NAME,
+    subprocess.run([python, "-W", "ignore", "-m", "model_archiver.model_packaging", "--model-name", NAME,
                     "--version", "1", "--serialized-file", model.file, "--handler",
                     os.path.join(ROOT, "bench/subjects/torchserve_handler.py"), "--config-file",
                     settings, "--export-path", store], check=True, stdout=subprocess.DEVNULL)

@@ -29,10 +29,12 @@ class Load:
     http: int = 2
     # Flags besides, of an open loop for example.
     more: tuple = ()
+    warm_up: str = "300ms"
+    timeout: str = "30s"
 
     def command(self, address, ca, seconds):
-        flags = ["--gateway", address, "--concurrency", self.in_flight, "--warm-up", "300ms",
-                 "--duration", f"{int(seconds * 1000)}ms", "-o", "json", "--timeout", "30s"]
+        flags = ["--gateway", address, "--concurrency", self.in_flight, "--warm-up", self.warm_up,
+                 "--duration", f"{int(seconds * 1000)}ms", "-o", "json", "--timeout", self.timeout]
         if self.protocol == "rest":
             flags += ["--protocol", "rest", "--http", self.http]
         if not (self.protocol == "rest" and self.http == 1):
@@ -41,10 +43,14 @@ class Load:
             flags += ["--tls-ca", ca]
         return [ours("torchfleet"), "load", self.model, *map(str, (*flags, *self.more))]
 
+    def at_rate(self, rate):
+        """The same calls as an open loop."""
+        return dataclasses.replace(self, more=(*self.more, "--rate", f"{rate:.1f}"))
+
     def run(self, subject, seconds, what):
         """A window's figures but for what the subject used."""
         report = torchfleet_load(self.command(subject.address, subject.ca, seconds), what)
-        return {"calls": report["all_calls"], "calls_per_second": report["calls_per_second"],
+        return {"calls": report["all_calls"], "seconds": report["seconds"], "calls_per_second": report["calls_per_second"],
                 "ok_per_second": report["codes"]["OK"] / report["seconds"],
                 "p50_us": report["latency_ms"]["p50"] * 1e3,
                 "p99_us": report["latency_ms"]["p99"] * 1e3,

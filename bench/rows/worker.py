@@ -16,7 +16,7 @@ MOST, DELAY_US = 64, 2000
 WARM_UP_SECONDS = 20
 
 
-def _warm_up(bench, subjects):
+def warm_up(bench, subjects):
     for subject in subjects:
         if subject.name.startswith("TorchServe"):
             subject.load.run(subject, 1 if bench.seconds < 1 else WARM_UP_SECONDS, subject.name)
@@ -24,7 +24,7 @@ def _warm_up(bench, subjects):
 
 def _turns(bench, model, case, subjects):
     """Windows of each subject, and of the model alone."""
-    _warm_up(bench, subjects)
+    warm_up(bench, subjects)
     return bench.take_turns(
         [Subject(BARE, None, {}), *subjects],
         [Cell(BARE, case, Forward(model.file)), *(Cell(subject.name, case, subject.load)
