@@ -117,7 +117,8 @@ class Server:
 
     def _await_connection(self):
         host, _, port = self.address.rpartition(":")
-        for _ in range(200):
+        # A JVM on a busy core takes its time.
+        for _ in range(1200):
             if self.popen.poll() is not None:
                 self._fail("ended before it was ready")
             with socket.socket() as attempt:

@@ -10,7 +10,7 @@ import struct
 
 from harness import stubs
 from harness.forward import SortedSentences, mean_size
-from harness.peers import MINILM, NotThere, find
+from harness.peers import MINILM, find
 from harness.processes import ROOT
 from harness.serving import NAME, counted, make_models, torch_worker
 from harness.tables import Goal, Section, us
@@ -82,12 +82,8 @@ def measure(bench):
     title = "Sentences of many lengths: MiniLM, 64 in flight, random order; µs of a core a sentence"
     with bench.servers():
         folder = bench.folder()
-        try:
-            weights = find(MINILM, "model.safetensors")
-            make_models(folder, "encoder", os.path.dirname(weights), SENTENCES)
-        except NotThere as what:
-            bench.leave_out(what)
-            return Section(title, ["sentences"], [], [])
+        weights = find(MINILM, "model.safetensors")
+        make_models(folder, "encoder", os.path.dirname(weights), SENTENCES)
         model, tokens, requests = (os.path.join(folder, name)
                                    for name in ("model.pt", "tokens", "requests"))
         offline = _offline(model, tokens, bench.seconds)
