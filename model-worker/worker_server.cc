@@ -95,7 +95,7 @@ void WorkerServer::Announce(const WorkerPlace& place) {
 
 absl::Status WorkerServer::Load(const ModelLoader& loader) {
   const Instant began = clock_.Now();
-  ASSIGN_OR_RETURN(loaded_, loader(model_.version.model_file, spec()));
+  ASSIGN_OR_RETURN(loaded_, LoadModel(model_, loader));
   executor_ = std::make_unique<Executor>(queue_, *loaded_, spec(), clock_);
   running_executor_.store(executor_.get(), std::memory_order_release);
   readiness_.SetLoaded();
