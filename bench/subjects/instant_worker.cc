@@ -16,10 +16,12 @@ class InstantModel final : public Model {
         if (dimension < 0) dimension = 1;  // the batch, of one row
         bytes *= static_cast<size_t>(dimension);
       }
-      outputs_.push_back({output.type, std::move(shape), std::string(bytes, '\0')});
+      outputs_.push_back(
+          OutputTensor::Own(output.type, std::move(shape), std::string(bytes, '\0')));
     }
   }
-  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<InputTensor>&) override {
+  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<BatchInput>&,
+                                                RunStages&) override {
     return outputs_;
   }
 

@@ -35,7 +35,15 @@ void Executor::Work() {
 
 absl::StatusOr<std::vector<OutputTensor>> Executor::Run(const CheckedRequest& request) {
   try {
-    auto outputs = model_.Run(request.inputs);
+    std::vector<BatchInput> inputs(request.inputs.size());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      const InputTensor& input = request.inputs[i];
+      inputs[i].absent = input.absent;
+      inputs[i].shape = input.shape;
+      if (!input.absent) inputs[i].pieces = {input.bytes};
+    }
+    RunStages stages(clock_);
+    auto outputs = model_.Run(inputs, stages);
     if (!outputs.ok()) return outputs;
     const absl::Status kept = CheckOutputs(spec_, request.batch, *outputs);
     if (kept.ok()) return outputs;

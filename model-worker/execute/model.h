@@ -2,30 +2,53 @@
 // The seam between serving and computing: one loaded model.
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "base/clock.h"
+#include "model-worker/execute/batch_input.h"
 #include "wire/datatype.h"
 
 namespace torchfleet::worker {
 
-// An input as the model gets it: checked against the model's spec. The bytes
-// belong to the request, little-endian and row-major as on the wire, at any
-// alignment.
-struct InputTensor {
-  std::vector<int64_t> shape;
-  std::string_view bytes;
-  // An optional input that the request left out.
-  bool absent = false;
-};
-
-// An output as the wire wants it.
+// An output, or a request's part of one, as the wire wants it.
 struct OutputTensor {
   wire::DataType type = wire::DataType::kFp32;
-  std::vector<int64_t> shape;
-  std::string bytes;
+  std::vector<int64_t> shape = {};
+  // Little-endian and row-major; whole as long as `owner` is.
+  std::string_view bytes = {};
+  std::shared_ptr<const void> owner = nullptr;
+
+  static OutputTensor Own(wire::DataType type, std::vector<int64_t> shape, std::string bytes) {
+    const auto kept = std::make_shared<const std::string>(std::move(bytes));
+    return {type, std::move(shape), *kept, kept};
+  }
+};
+
+// When a run went from one stage to the next.
+class RunStages {
+ public:
+  explicit RunStages(const Clock& clock) : clock_(clock), began_(clock.Now()) {}
+
+  // The inputs are the model's; then: it has computed. Once each, in this order,
+  // or not at all.
+  void Gathered() { gathered_ = clock_.Now(); }
+  void Computed() { computed_ = clock_.Now(); }
+
+  Instant began() const { return began_; }
+  Instant gathered() const { return gathered_ == Instant() ? began_ : gathered_; }
+  // `end`: when the run was over.
+  Instant computed(Instant end) const { return computed_ == Instant() ? end : computed_; }
+
+ private:
+  const Clock& clock_;
+  const Instant began_;
+  Instant gathered_;
+  Instant computed_;
 };
 
 // Thread-safe: every executor runs the same one.
@@ -33,11 +56,12 @@ class Model {
  public:
   virtual ~Model() = default;
 
-  // `inputs` as the spec lists them; the outputs as the spec lists them.
-  // INTERNAL when the model fails on this input, RESOURCE_EXHAUSTED when memory
-  // does not suffice. Messages are fit for callers: what the model itself said
-  // goes to the log.
-  virtual absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<InputTensor>& inputs) = 0;
+  // `inputs` as the spec lists them; the outputs as the spec lists them, of the
+  // whole batch. INTERNAL when the model fails on this input, RESOURCE_EXHAUSTED
+  // when memory does not suffice. Messages are fit for callers: what the model
+  // itself said goes to the log.
+  virtual absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<BatchInput>& inputs,
+                                                        RunStages& stages) = 0;
 };
 
 }  // namespace torchfleet::worker

@@ -33,14 +33,18 @@ at::ScalarType TorchType(DataType type) {
   return at::kFloat;  // kBytes never comes here
 }
 
-c10::List<std::string> Strings(std::string_view bytes) {
-  c10::List<std::string> strings;
+void AddStrings(std::string_view bytes, c10::List<std::string>& strings) {
   while (!bytes.empty()) {
     uint32_t length = 0;
     std::memcpy(&length, bytes.data(), sizeof(length));
     strings.push_back(std::string(bytes.substr(sizeof(length), length)));
     bytes.remove_prefix(sizeof(length) + length);
   }
+}
+
+c10::List<std::string> Strings(const BatchInput& input) {
+  c10::List<std::string> strings;
+  for (const std::string_view piece : input.pieces) AddStrings(piece, strings);
   return strings;
 }
 
@@ -63,31 +67,32 @@ std::vector<int64_t> ListShape(const std::vector<int64_t>& promised, int64_t cou
 }
 
 OutputTensor FromStrings(const TensorSpec& spec, const c10::List<c10::IValue>& strings) {
-  OutputTensor output{
-      DataType::kBytes, ListShape(spec.shape, static_cast<int64_t>(strings.size())), {}};
+  std::string bytes;
   for (size_t i = 0; i < strings.size(); ++i) {
     const std::string& text = strings.get(i).toStringRef();
     const auto length = static_cast<uint32_t>(text.size());
-    output.bytes.append(reinterpret_cast<const char*>(&length), sizeof(length));
-    output.bytes.append(text);
+    bytes.append(reinterpret_cast<const char*>(&length), sizeof(length));
+    bytes.append(text);
   }
-  return output;
+  return OutputTensor::Own(DataType::kBytes,
+                           ListShape(spec.shape, static_cast<int64_t>(strings.size())),
+                           std::move(bytes));
 }
 
 }  // namespace
 
-c10::IValue ToTorch(const TensorSpec& spec, const InputTensor& input) {
-  if (spec.type == DataType::kBytes) return Strings(input.bytes);
+c10::IValue ToTorch(const TensorSpec& spec, const BatchInput& input) {
+  if (spec.type == DataType::kBytes) return Strings(input);
   const auto options = at::TensorOptions().dtype(TorchType(spec.type));
-  if (input.bytes.empty()) return at::empty(input.shape, options);
-  const bool aligned =
-      reinterpret_cast<uintptr_t>(input.bytes.data()) % wire::ElementSize(spec.type) == 0;
-  if (aligned) {
-    // from_blob takes no const; models do not write to their inputs.
-    return torch::from_blob(const_cast<char*>(input.bytes.data()), input.shape, options);
+  if (input.whole() && !input.pieces[0].empty()) {
+    const char* const bytes = input.pieces[0].data();
+    if (reinterpret_cast<uintptr_t>(bytes) % wire::ElementSize(spec.type) == 0) {
+      // from_blob takes no const; models do not write to their inputs.
+      return torch::from_blob(const_cast<char*>(bytes), input.shape, options);
+    }
   }
   at::Tensor copy = at::empty(input.shape, options);
-  std::memcpy(copy.data_ptr(), input.bytes.data(), input.bytes.size());
+  input.CopyTo(static_cast<char*>(copy.data_ptr()));
   return copy;
 }
 
@@ -102,7 +107,8 @@ absl::StatusOr<OutputTensor> FromTorch(const TensorSpec& spec, const c10::IValue
     if (pair.torch != tensor.scalar_type()) continue;
     return OutputTensor{pair.wire,
                         {tensor.sizes().begin(), tensor.sizes().end()},
-                        std::string(static_cast<const char*>(tensor.data_ptr()), tensor.nbytes())};
+                        {static_cast<const char*>(tensor.data_ptr()), tensor.nbytes()},
+                        std::make_shared<const at::Tensor>(tensor)};
   }
   return absl::InternalError(
       fmt::format("output '{}': the model gave elements of type {}, which "

@@ -9,13 +9,13 @@
 
 namespace torchfleet::worker {
 
-// A tensor over the input's own bytes, without a copy where they are aligned;
-// for BYTES a list of strings. Valid as long as the bytes.
-c10::IValue ToTorch(const TensorSpec& spec, const InputTensor& input);
+// A tensor over the input's own bytes where they lie in one place and aligned,
+// valid as long as those; else one copy of them. For BYTES a list of strings.
+c10::IValue ToTorch(const TensorSpec& spec, const BatchInput& input);
 
-// An output's bytes. Strings get the spec's shape, the first dimension that
-// varies holding what the fixed ones leave. INTERNAL when it is neither a tensor of a type that the
-// wire knows nor a list of strings.
+// An output over the tensor's own memory, which it keeps. Strings get the spec's shape, the first
+// dimension that varies holding what the fixed ones leave. INTERNAL when it is neither a tensor of
+// a type that the wire knows nor a list of strings.
 absl::StatusOr<OutputTensor> FromTorch(const TensorSpec& spec, const c10::IValue& value);
 
 }  // namespace torchfleet::worker

@@ -46,6 +46,14 @@ std::vector<size_t> PositionsInOrder(size_t count) {
   return positions;
 }
 
+// Whether an output is an input's own memory, which is gone before the answer.
+bool LiesIn(const std::vector<BatchInput>& inputs, std::string_view bytes) {
+  return std::any_of(inputs.begin(), inputs.end(), [&](const BatchInput& input) {
+    return input.whole() && bytes.data() >= input.pieces[0].data() &&
+           bytes.data() < input.pieces[0].data() + input.pieces[0].size();
+  });
+}
+
 bool Setting(const ModelSpec& spec, const char* name, bool otherwise) {
   const auto found = spec.parameters.find(name);
   return found == spec.parameters.end() ? otherwise : found->second == "true";
@@ -86,12 +94,13 @@ class TorchScriptModel : public Model {
     return CheckArguments(arguments);
   }
 
-  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<InputTensor>& inputs) override {
+  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<BatchInput>& inputs,
+                                                RunStages& stages) override {
     // Torch's threads are set up per calling thread.
     thread_local const bool initialised = (at::init_num_threads(), true);
     (void)initialised;
     try {
-      return Forward(inputs);
+      return Forward(inputs, stages);
     } catch (const c10::Error& error) {
       return Failure(error.what_without_backtrace());
     } catch (const std::exception& error) {
@@ -156,7 +165,7 @@ class TorchScriptModel : public Model {
     return positions;
   }
 
-  std::vector<c10::IValue> Arguments(const std::vector<InputTensor>& inputs) const {
+  std::vector<c10::IValue> Arguments(const std::vector<BatchInput>& inputs) const {
     if (takes_dictionary_) {
       c10::Dict<std::string, at::Tensor> dictionary;
       for (size_t i = 0; i < inputs.size(); ++i) {
@@ -173,10 +182,21 @@ class TorchScriptModel : public Model {
     return arguments;
   }
 
-  absl::StatusOr<std::vector<OutputTensor>> Forward(const std::vector<InputTensor>& inputs) {
+  absl::StatusOr<std::vector<OutputTensor>> Forward(const std::vector<BatchInput>& inputs,
+                                                    RunStages& stages) {
     const c10::InferenceMode inference(inference_mode_);
     const torch::jit::GraphOptimizerEnabledGuard optimizer(optimize_);
-    return Outputs(module_->forward(Arguments(inputs)));
+    std::vector<c10::IValue> arguments = Arguments(inputs);
+    stages.Gathered();
+    const c10::IValue result = module_->forward(std::move(arguments));
+    stages.Computed();
+    ASSIGN_OR_RETURN(std::vector<OutputTensor> outputs, Outputs(result));
+    for (OutputTensor& output : outputs) {
+      if (LiesIn(inputs, output.bytes)) {
+        output = OutputTensor::Own(output.type, std::move(output.shape), std::string(output.bytes));
+      }
+    }
+    return outputs;
   }
 
   absl::StatusOr<std::vector<OutputTensor>> Outputs(const c10::IValue& result) const {

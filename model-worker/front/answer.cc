@@ -44,7 +44,7 @@ absl::Status SendResponse(const ModelSpec& spec, const InferTask& task,
     if (tensor == outputs.end() || piece.size() < kWorthReference) {
       call.SendBytes(piece);
     } else {
-      call.SendBytes(net::Slice::Keep(std::move(tensor->bytes)));
+      call.SendBytes(net::Slice::Keep(tensor->owner, piece));
     }
   }
   return absl::OkStatus();

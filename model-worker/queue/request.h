@@ -6,6 +6,7 @@
 // owner.
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -13,6 +14,16 @@
 #include "model-worker/execute/model.h"
 
 namespace torchfleet::worker {
+
+// An input as a request has it: checked against the model's spec. The bytes
+// belong to the request, little-endian and row-major as on the wire, at any
+// alignment.
+struct InputTensor {
+  std::vector<int64_t> shape;
+  std::string_view bytes;
+  // An optional input that the request left out.
+  bool absent = false;
+};
 
 // A request that holds nothing against its model's spec.
 struct CheckedRequest {

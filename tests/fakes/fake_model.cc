@@ -16,20 +16,27 @@ class FakeModel : public Model {
   FakeModel(const ModelSpec& spec, std::string behaviour, std::chrono::milliseconds delay)
       : spec_(spec), behaviour_(std::move(behaviour)), delay_(delay) {}
 
-  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<InputTensor>& inputs) override {
+  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<BatchInput>& inputs,
+                                                RunStages& stages) override {
     if (behaviour_ == "throw") throw std::runtime_error("secret stack of the fake model");
     if (behaviour_ == "bad_alloc") throw std::bad_alloc();
-    if (behaviour_ == "crash" && inputs[0].bytes.find("crash") != std::string_view::npos) abort();
+    std::vector<std::string> gathered;
+    for (const BatchInput& input : inputs) {
+      input.CopyTo(gathered.emplace_back(input.size(), '\0').data());
+    }
+    stages.Gathered();
+    if (behaviour_ == "crash" && gathered[0].find("crash") != std::string::npos) abort();
     // The time that a model takes.
     if (delay_.count() > 0) std::this_thread::sleep_for(delay_);
     const bool wrong = behaviour_ == "wrong" && ++runs_ % 3 == 0;
     std::vector<OutputTensor> outputs;
     for (size_t i = 0; i < spec_.outputs.size(); ++i) {
       const size_t from = std::min(i, inputs.size() - 1);
+      std::string bytes = gathered[from];
+      if (wrong) std::fill(bytes.begin(), bytes.end(), 'w');
       outputs.push_back(
-          {spec_.inputs[from].type, inputs[from].shape, std::string(inputs[from].bytes)});
+          OutputTensor::Own(spec_.inputs[from].type, inputs[from].shape, std::move(bytes)));
       if (behaviour_ == "wrong_shape") outputs.back().shape.push_back(1);
-      if (wrong) std::fill(outputs.back().bytes.begin(), outputs.back().bytes.end(), 'w');
     }
     return outputs;
   }

@@ -187,8 +187,8 @@ TEST_CASE("WriteResponse: wanted outputs in their order, always raw", "[worker][
   spec.name = "digits";
   spec.version = "3";
   spec.outputs = {{"y", wire::DataType::kFp32, {-1}}, {"z", wire::DataType::kBf16, {-1, 2}}};
-  const std::vector<OutputTensor> outputs = {{wire::DataType::kFp32, {1}, "1234"},
-                                             {wire::DataType::kBf16, {1, 2}, "abcd"}};
+  const std::vector<OutputTensor> outputs = {{wire::DataType::kFp32, {1}, "1234", nullptr},
+                                             {wire::DataType::kBf16, {1, 2}, "abcd", nullptr}};
   const std::vector<size_t> wanted = {1, 0};
   wire::InferWriter writer;
   const auto pieces = WriteResponse(spec, {.id = "an id", .wanted = wanted}, outputs, writer);

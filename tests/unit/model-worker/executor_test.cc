@@ -76,7 +76,8 @@ TEST_CASE("Executor: a model that throws is INTERNAL without its words", "[worke
 }
 
 class ThrowsANumber : public Model {
-  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<InputTensor>&) override {
+  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<BatchInput>&,
+                                                RunStages&) override {
     throw 42;
   }
 };

@@ -18,7 +18,7 @@ ModelSpec Spec() {
 }
 
 std::vector<OutputTensor> Outputs() {
-  return {{DataType::kFp32, {2, 10}, {}}, {DataType::kInt64, {2, 3}, {}}};
+  return {{DataType::kFp32, {2, 10}, {}, nullptr}, {DataType::kInt64, {2, 3}, {}, nullptr}};
 }
 
 TEST_CASE("CheckOutputs: what keeps the promise passes", "[worker][output]") {
@@ -65,10 +65,12 @@ TEST_CASE("CheckOutputs: without a batch the first dimension is like others", "[
   ModelSpec spec = Spec();
   spec.max_batch_size = 0;
   spec.outputs = {{"y", DataType::kFp32, {4}}, {"n", DataType::kFp32, {}}};
-  CHECK(CheckOutputs(spec, std::nullopt, {{DataType::kFp32, {4}, {}}, {DataType::kFp32, {}, {}}})
+  CHECK(CheckOutputs(spec, std::nullopt,
+                     {{DataType::kFp32, {4}, {}, nullptr}, {DataType::kFp32, {}, {}, nullptr}})
             .ok());
   CHECK_FALSE(
-      CheckOutputs(spec, std::nullopt, {{DataType::kFp32, {3}, {}}, {DataType::kFp32, {}, {}}})
+      CheckOutputs(spec, std::nullopt,
+                   {{DataType::kFp32, {3}, {}, nullptr}, {DataType::kFp32, {}, {}, nullptr}})
           .ok());
 }
 

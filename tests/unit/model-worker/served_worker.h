@@ -61,10 +61,13 @@ class Gate {
 class GatedModel : public Model {
  public:
   explicit GatedModel(Gate& gate) : gate_(gate) {}
-  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<InputTensor>& inputs) override {
-    gate_.Pass(inputs[0].bytes.substr(4));
+  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<BatchInput>& inputs,
+                                                RunStages&) override {
+    std::string bytes(inputs[0].size(), '\0');
+    inputs[0].CopyTo(bytes.data());
+    gate_.Pass(std::string_view(bytes).substr(4));
     return std::vector<OutputTensor>{
-        {wire::DataType::kBytes, inputs[0].shape, std::string(inputs[0].bytes)}};
+        OutputTensor::Own(wire::DataType::kBytes, inputs[0].shape, std::move(bytes))};
   }
 
  private:

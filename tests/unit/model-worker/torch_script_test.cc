@@ -6,6 +6,7 @@
 #include "model-worker/execute/output_check.h"
 #include "model-worker/load/torch_loader.h"
 #include "tests/fakes/temporary_folder.h"
+#include "tests/unit/model-worker/run_model.h"
 #include "tests/unit/model-worker/scripted_module.h"
 
 namespace torchfleet::worker {
@@ -55,7 +56,7 @@ std::vector<float> RunFloats(const std::string& source, const ModelSpec& spec,
   for (const float value : values) bytes.push_back(Bytes<float>({value}));
   std::vector<InputTensor> inputs;
   for (const std::string& one : bytes) inputs.push_back({{1}, one, false});
-  const auto outputs = (*model)->Run(inputs);
+  const auto outputs = RunModel(**model, inputs);
   REQUIRE(outputs.ok());
   REQUIRE(CheckOutputs(spec, std::nullopt, *outputs).ok());
   std::vector<float> results;
@@ -75,11 +76,11 @@ TEST_CASE("TorchScript: computes with the weights it was saved with", "[worker][
   auto model = Load("def forward(self, x):\n  return x.matmul(self.weight)\n", spec);
   REQUIRE(model.ok());
   const std::string bytes = Bytes<float>({1, 0, 0, 1, 10, 100});
-  const auto outputs = (*model)->Run({{{3, 2}, bytes, false}});
+  const auto outputs = RunModel(**model, {{{3, 2}, bytes, false}});
   REQUIRE(outputs.ok());
   CHECK(outputs->at(0).shape == std::vector<int64_t>{3, 2});
   CHECK(outputs->at(0).bytes == Bytes<float>({1, 2, 3, 4, 310, 420}));
-  const auto none = (*model)->Run({{{0, 2}, "", false}});
+  const auto none = RunModel(**model, {{{0, 2}, "", false}});
   REQUIRE(none.ok());
   CHECK(none->at(0).shape == std::vector<int64_t>{0, 2});
   CHECK(none->at(0).bytes.empty());
@@ -129,7 +130,7 @@ TEST_CASE("TorchScript: every numeric datatype goes in and comes out as it was",
     for (const size_t skip : {0, 1}) {
       const std::string shifted = bytes.substr(1 - skip);
       const std::string_view view = std::string_view(shifted).substr(skip, bytes.size() - 1);
-      const auto outputs = (*model)->Run({{{3}, view, false}});
+      const auto outputs = RunModel(**model, {{{3}, view, false}});
       REQUIRE(outputs.ok());
       CHECK(outputs->at(0).type == type);
       CHECK(outputs->at(0).bytes == view);
@@ -145,7 +146,7 @@ TEST_CASE("TorchScript: FP16 and BF16 are computed with", "[worker][torch]") {
     auto model = Load("def forward(self, x):\n  return x * 2\n", spec);
     REQUIRE(model.ok());
     const std::string bytes = Bytes<uint16_t>({bits(1.5F), bits(-4.0F)});
-    const auto outputs = (*model)->Run({{{2}, bytes, false}});
+    const auto outputs = RunModel(**model, {{{2}, bytes, false}});
     REQUIRE(outputs.ok());
     CHECK(outputs->at(0).bytes == Bytes<uint16_t>({bits(3.0F), bits(-8.0F)}));
   }
@@ -166,7 +167,7 @@ TEST_CASE("TorchScript: lists of strings in and out, in the promised shape", "[w
         Spec({{"x", DataType::kBytes, {-1}}}, {{"y", DataType::kBytes, promised}});
     auto model = Load(source, spec);
     REQUIRE(model.ok());
-    const auto outputs = (*model)->Run({{{4}, bytes, false}});
+    const auto outputs = RunModel(**model, {{{4}, bytes, false}});
     REQUIRE(outputs.ok());
     CHECK(outputs->at(0).shape == shape);
     CHECK(outputs->at(0).bytes == Strings({"a!", "!", "ü!", "d!"}));
@@ -185,8 +186,9 @@ TEST_CASE("TorchScript: what an optional input leaves out is forward()'s default
   auto model = Load(source, spec);
   REQUIRE(model.ok());
   const std::string three = Bytes<float>({3}), ten = Bytes<float>({10});
-  CHECK((*model)->Run({{{1}, three, false}, {{}, {}, true}})->at(0).bytes == Bytes<float>({3.5F}));
-  CHECK((*model)->Run({{{1}, three, false}, {{1}, ten, false}})->at(0).bytes ==
+  CHECK(RunModel(**model, {{{1}, three, false}, {{}, {}, true}})->at(0).bytes ==
+        Bytes<float>({3.5F}));
+  CHECK(RunModel(**model, {{{1}, three, false}, {{1}, ten, false}})->at(0).bytes ==
         Bytes<float>({30.5F}));
 }
 
@@ -195,7 +197,8 @@ TEST_CASE("TorchScript: results that are no rows of memory are laid out", "[work
   auto model = Load("def forward(self, x):\n  return x.t()\n", spec);
   REQUIRE(model.ok());
   const std::string bytes = Bytes<float>({1, 2, 3, 4, 5, 6});
-  CHECK((*model)->Run({{{2, 3}, bytes, false}})->at(0).bytes == Bytes<float>({1, 4, 2, 5, 3, 6}));
+  CHECK(RunModel(**model, {{{2, 3}, bytes, false}})->at(0).bytes ==
+        Bytes<float>({1, 4, 2, 5, 3, 6}));
 }
 
 TEST_CASE("TorchScript: a failure is a status without torch's words", "[worker][torch]") {
@@ -204,7 +207,7 @@ TEST_CASE("TorchScript: a failure is a status without torch's words", "[worker][
   const auto run = [&](const std::string& source) {
     auto model = Load(source, spec);
     REQUIRE(model.ok());
-    const absl::Status status = (*model)->Run({{{3}, bytes, false}}).status();
+    const absl::Status status = RunModel(**model, {{{3}, bytes, false}}).status();
     for (const char* word : {"Traceback", "frame", "torch", ".cpp", "secret"}) {
       CHECK_THAT(std::string(status.message()), !ContainsSubstring(word));
     }
@@ -279,7 +282,7 @@ TEST_CASE("TorchScript: one model serves several threads at once", "[worker][tor
       for (int i = 0; i < 200; ++i) {
         const auto value = static_cast<float>(thread * 1000 + i);
         const std::string bytes = Bytes<float>({value, 0});
-        const auto outputs = (*model)->Run({{{1, 2}, bytes, false}});
+        const auto outputs = RunModel(**model, {{{1, 2}, bytes, false}});
         if (!outputs.ok() || outputs->at(0).bytes != Bytes<float>({value, 2 * value})) ++wrong;
       }
     });

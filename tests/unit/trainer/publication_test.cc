@@ -11,6 +11,7 @@
 #include "model-worker/load/model_loader.h"
 #include "model-worker/load/torch_loader.h"
 #include "tests/fakes/temporary_folder.h"
+#include "tests/unit/model-worker/run_model.h"
 #include "tests/unit/trainer/small_data.h"
 #include "trainer/data/digest.h"
 
@@ -157,7 +158,7 @@ TEST_CASE("PublishModel: a worker serves it, and softmax answers probabilities",
   const Dataset data = ThreeClasses(30, 6);
   const std::string bytes(reinterpret_cast<const char*>(data.inputs.data()),
                           data.inputs.size() * sizeof(float));
-  const auto outputs = (*model)->Run({{{30, 6}, bytes, false}});
+  const auto outputs = RunModel(**model, {{{30, 6}, bytes, false}});
   REQUIRE(outputs.ok());
   REQUIRE(outputs->size() == 1);
   CHECK(outputs->at(0).shape == std::vector<int64_t>{30, 3});
