@@ -6,16 +6,12 @@
 #include <algorithm>
 #include <string_view>
 
-#include "absl/functional/function_ref.h"
 #include "base/status.h"
 
 namespace torchfleet::worker {
 namespace {
 
 constexpr size_t kPiece = 256 << 10;
-
-// Takes an entry's unpacked bytes, piece by piece.
-using Sink = absl::FunctionRef<void(std::string_view piece)>;
 
 absl::Status Damaged(const ArchiveEntry& entry, std::string_view why) {
   return absl::FailedPreconditionError(
@@ -46,10 +42,10 @@ class PackedPieces {
   std::string piece_;
 };
 
-absl::Status ReadStored(PackedPieces& pieces, Sink sink) {
+absl::Status ReadStored(PackedPieces& pieces, PieceSink sink) {
   while (!pieces.done()) {
     ASSIGN_OR_RETURN(const std::string_view piece, pieces.Next());
-    sink(piece);
+    RETURN_IF_ERROR(sink(piece));
   }
   return absl::OkStatus();
 }
@@ -66,7 +62,7 @@ class Inflater {
 
   // Never more than the entry's size; the packed bytes end where the unpacked
   // ones do.
-  absl::Status Read(PackedPieces& pieces, const ArchiveEntry& entry, Sink sink) {
+  absl::Status Read(PackedPieces& pieces, const ArchiveEntry& entry, PieceSink sink) {
     if (!started_) return absl::ResourceExhaustedError("memory does not suffice to unpack");
     std::string unpacked(kPiece, '\0');
     int result = Z_OK;
@@ -87,7 +83,7 @@ class Inflater {
         return Damaged(entry,
                        fmt::format("it unpacks to over {} bytes, which are expected", entry.size));
       }
-      sink(std::string_view(unpacked).substr(0, count));
+      RETURN_IF_ERROR(sink(std::string_view(unpacked).substr(0, count)));
     }
     if (stream_.avail_in > 0 || !pieces.done()) {
       return Damaged(entry, "bytes follow its packed ones");
@@ -100,13 +96,16 @@ class Inflater {
   bool started_ = false;
 };
 
-absl::Status ReadEntry(const ByteSource& archive, const ArchiveEntry& entry, Sink sink) {
+}  // namespace
+
+absl::Status CopyArchiveEntry(const ByteSource& archive, const ArchiveEntry& entry,
+                              PieceSink sink) {
   uint64_t size = 0;
   uLong crc = crc32(0, nullptr, 0);
   const auto counted = [&](std::string_view piece) {
     size += piece.size();
     crc = crc32(crc, reinterpret_cast<const Bytef*>(piece.data()), static_cast<uInt>(piece.size()));
-    sink(piece);
+    return sink(piece);
   };
   PackedPieces pieces(archive, entry);
   RETURN_IF_ERROR(entry.method == ArchiveMethod::kStored ? ReadStored(pieces, counted)
@@ -120,12 +119,11 @@ absl::Status ReadEntry(const ByteSource& archive, const ArchiveEntry& entry, Sin
   return absl::OkStatus();
 }
 
-}  // namespace
-
 absl::Status CheckArchiveContents(const ByteSource& archive,
                                   const std::vector<ArchiveEntry>& entries) {
   for (const ArchiveEntry& entry : entries) {
-    RETURN_IF_ERROR(ReadEntry(archive, entry, [](std::string_view) {}));
+    RETURN_IF_ERROR(
+        CopyArchiveEntry(archive, entry, [](std::string_view) { return absl::OkStatus(); }));
   }
   return absl::OkStatus();
 }
@@ -137,7 +135,10 @@ absl::StatusOr<std::string> ReadArchiveEntry(const ByteSource& archive, const Ar
                                                      Clip(entry.name, 128), entry.size, limit));
   }
   std::string bytes;
-  RETURN_IF_ERROR(ReadEntry(archive, entry, [&](std::string_view piece) { bytes.append(piece); }));
+  RETURN_IF_ERROR(CopyArchiveEntry(archive, entry, [&](std::string_view piece) {
+    bytes.append(piece);
+    return absl::OkStatus();
+  }));
   return bytes;
 }
 

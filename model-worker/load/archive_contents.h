@@ -6,8 +6,10 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "model-worker/load/archive_directory.h"
 
@@ -18,6 +20,13 @@ namespace torchfleet::worker {
 // and the checksum that the directory says.
 absl::Status CheckArchiveContents(const ByteSource& archive,
                                   const std::vector<ArchiveEntry>& entries);
+
+// Takes an entry's unpacked bytes, piece by piece.
+using PieceSink = absl::FunctionRef<absl::Status(std::string_view piece)>;
+
+// All of an entry, unpacked; the sink's first error, or FAILED_PRECONDITION as
+// above, with pieces given out already.
+absl::Status CopyArchiveEntry(const ByteSource& archive, const ArchiveEntry& entry, PieceSink sink);
 
 // An entry's bytes, unpacked. FAILED_PRECONDITION as above, and when it has
 // over `limit`.
