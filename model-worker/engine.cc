@@ -26,7 +26,7 @@ Engine::~Engine() {
 }
 
 absl::Status Engine::Load(const ModelLoader& loader) {
-  ASSIGN_OR_RETURN(loaded_, loader(model_.version.model_file, spec()));
+  ASSIGN_OR_RETURN(loaded_, LoadModel(model_, loader));
   RETURN_IF_ERROR(WarmUp());
   executor_ = std::make_unique<Executor>(*scheduler_, *loaded_, spec(), shared_.executions,
                                          shared_.watch, shared_.clock);
