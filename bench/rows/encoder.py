@@ -27,11 +27,13 @@ WIDTH = 384
 CONFIG = f"""
 name: "{NAME}"
 platform: "pytorch_libtorch"
-max_batch_size: 1
+max_batch_size: 32
 input {{ name: "input_ids" data_type: TYPE_INT64 dims: -1 }}
 input {{ name: "attention_mask" data_type: TYPE_INT64 dims: -1 }}
 output {{ name: "sentence_embedding" data_type: TYPE_FP32 dims: {WIDTH} }}
 output {{ name: "ran_at" data_type: TYPE_INT64 dims: 1 }}
+parameters {{ key: "PADDED_INPUTS" value {{ string_value: "input_ids:1" }} }}
+parameters {{ key: "MASK_INPUT" value {{ string_value: "attention_mask" }} }}
 """
 
 
