@@ -50,7 +50,8 @@ class Load:
     def run(self, subject, seconds, what):
         """A window's figures but for what the subject used."""
         report = torchfleet_load(self.command(subject.address, subject.ca, seconds), what)
-        return {"calls": report["all_calls"], "seconds": report["seconds"], "calls_per_second": report["calls_per_second"],
+        return {"calls": report["all_calls"], "seconds": report["seconds"],
+                "calls_per_second": report["calls_per_second"],
                 "ok_per_second": report["codes"]["OK"] / report["seconds"],
                 "p50_us": report["latency_ms"]["p50"] * 1e3,
                 "p99_us": report["latency_ms"]["p99"] * 1e3,

@@ -93,7 +93,8 @@ def measure(bench):
     with bench.servers():
         folder = bench.folder()
         weights = find(MINILM, "model.safetensors")
-        make_models(folder, "encoder", os.path.dirname(weights), _sentences(folder, bench.seconds))
+        make_models(folder, "encoder", os.path.dirname(weights),
+                    _sentences(folder, bench.seconds))
         model, tokens, requests = (os.path.join(folder, name)
                                    for name in ("model.pt", "tokens", "requests"))
         offline = _offline(model, tokens, bench.seconds)
