@@ -40,6 +40,16 @@ def mean_size(batches):
     return sum(size * count for size, count in batches.items()) / sum(batches.values())
 
 
+def _measure(what, model, *flags):
+    """The lines of numbers that torchfleet-bench-forward prints."""
+    command = [ours("torchfleet-bench-forward"), model, *map(str, flags)]
+    run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                         preexec_fn=pinned(SUBJECT_CORE), check=False)
+    if run.returncode != 0:
+        raise RuntimeError(f"{what}: {run.stderr[-2000:]}")
+    return [tuple(map(float, line.split())) for line in run.stdout.splitlines()]
+
+
 @dataclasses.dataclass(frozen=True)
 class Forward:
     """A window of nothing but forward(), on the core of what is measured."""
@@ -48,13 +58,8 @@ class Forward:
 
     def run(self, subject, seconds, what):
         del subject
-        command = [ours("torchfleet-bench-forward"), self.model, "--rows",
-                   ",".join(map(str, self.rows)), "--seconds", f"{seconds / len(self.rows):.3f}"]
-        run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                             preexec_fn=pinned(SUBJECT_CORE), check=False)
-        if run.returncode != 0:
-            raise RuntimeError(f"{what}: {run.stderr[-2000:]}")
-        costs = {int(rows): float(us) for rows, us in map(str.split, run.stdout.splitlines())}
+        costs = dict(_measure(what, self.model, "--rows", ",".join(map(str, self.rows)),
+                              "--seconds", seconds / len(self.rows)))
         last = max(costs)
         return {"calls": 1, "cpu_us": costs[min(costs)], "costs": Costs(costs),
                 "calls_per_second": last / costs[last] * 1e6, "p50_us": 0}
@@ -70,12 +75,7 @@ class SortedSentences:
 
     def run(self, subject, seconds, what):
         del subject
-        command = [ours("torchfleet-bench-forward"), self.model, "--sentences", self.tokens,
-                   "--rows", str(self.rows), "--seconds", str(seconds)]
-        run = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                             preexec_fn=pinned(SUBJECT_CORE), check=False)
-        if run.returncode != 0:
-            raise RuntimeError(f"{what}: {run.stderr[-2000:]}")
-        _, us, padding = run.stdout.split()
-        return {"calls": 1, "cpu_us": float(us), "calls_per_second": 1e6 / float(us), "p50_us": 0,
-                "padding": float(padding)}
+        (_, us, padding), = _measure(what, self.model, "--sentences", self.tokens, "--rows",
+                                     self.rows, "--seconds", seconds)
+        return {"calls": 1, "cpu_us": us, "calls_per_second": 1e6 / us, "p50_us": 0,
+                "padding": padding}

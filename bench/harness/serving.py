@@ -166,7 +166,9 @@ def triton(bench, model, batching, in_flight, connections):
 
 _LOG = """<?xml version="1.0" encoding="UTF-8"?>
 <Configuration status="error">
-  <Appenders><Console name="out" target="SYSTEM_OUT"><PatternLayout pattern="%m%n"/></Console></Appenders>
+  <Appenders>
+    <Console name="out" target="SYSTEM_OUT"><PatternLayout pattern="%m%n"/></Console>
+  </Appenders>
   <Loggers><Root level="error"><AppenderRef ref="out"/></Root></Loggers>
 </Configuration>
 """
@@ -180,10 +182,11 @@ def _torchserve_store(folder, python, model, batching):
                    f"maxBatchDelay: {(batching.delay_us or 0) // 1000}\n")
     store = os.path.join(folder, "store")
     os.mkdir(store)
-    subprocess.run([python, "-W", "ignore", "-m", "model_archiver.model_packaging", "--model-name", NAME,
-                    "--version", "1", "--serialized-file", model.file, "--handler",
-                    os.path.join(ROOT, "bench/subjects/torchserve_handler.py"), "--config-file",
-                    settings, "--export-path", store], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([python, "-W", "ignore", "-m", "model_archiver.model_packaging",
+                    "--model-name", NAME, "--version", "1", "--serialized-file", model.file,
+                    "--handler", os.path.join(ROOT, "bench/subjects/torchserve_handler.py"),
+                    "--config-file", settings, "--export-path", store], check=True,
+                   stdout=subprocess.DEVNULL)
     return store
 
 
@@ -214,7 +217,8 @@ def _torchserve_server(folder, model, batching, rest, grpc_address):
     return Server(
         ["java", f"-Dmodel_server_home={site}", f"-Dlog4j.configurationFile=file://{log}", "-cp",
          os.path.join(site, "ts/frontend/*"), "org.pytorch.serve.ModelServer", "--python", python,
-         "-f", properties, "-s", store, "-ncs", "--disable-token-auth", "-m", f"{NAME}={NAME}.mar"],
+         "-f", properties, "-s", store, "-ncs", "--disable-token-auth", "-m",
+         f"{NAME}={NAME}.mar"],
         SUBJECT_CORE, rest,
         env={**ONE_THREAD, "PATH": os.path.join(venv, "bin") + ":" + os.environ["PATH"],
              "LOG_LOCATION": folder, "METRICS_LOCATION": folder, "TEMP": folder,

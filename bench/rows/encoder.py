@@ -68,10 +68,20 @@ def _padding(address, requests):
         if max(abs(a - b) for a, b in zip(first, embedding)) > 1e-4:
             raise RuntimeError(f"sentence {n} has another embedding among others")
         # The last ones have fewer beside them.
-        if place < len(order) - IN_FLIGHT:
+        if place < max(len(order) - IN_FLIGHT, 1):
             own += messages[n].inputs[0].shape[1]
             ran += struct.unpack("<q", answer.raw_output_contents[1])[0]
     return 1 - own / ran
+
+
+def _sentences(folder, seconds):
+    """The file of them; of the first few for a quick look."""
+    if seconds >= 1:
+        return SENTENCES
+    few = os.path.join(folder, "few")
+    with open(SENTENCES, encoding="utf-8") as whole, open(few, "w", encoding="utf-8") as file:
+        file.writelines(whole.readlines()[:20])
+    return few
 
 
 def _offline(model, tokens, seconds):
@@ -85,7 +95,8 @@ def measure(bench):
     with bench.servers():
         folder = bench.folder()
         weights = find(MINILM, "model.safetensors")
-        make_models(folder, "encoder", os.path.dirname(weights), SENTENCES)
+        make_models(folder, "encoder", os.path.dirname(weights),
+                    _sentences(folder, bench.seconds))
         model, tokens, requests = (os.path.join(folder, name)
                                    for name in ("model.pt", "tokens", "requests"))
         offline = _offline(model, tokens, bench.seconds)

@@ -18,10 +18,10 @@ ROWS = ["fleet", "many", "rest", "generator", "idle"]
 WORKER_ROWS = ["overhead", "batching", "adaptive", "tail", "storm"]
 
 
-def measured(rows, path):
+def measured(rows, path, seconds="0.1"):
     run = subprocess.run(
         [sys.executable, os.path.join(ROOT, "bench", "run.py"), "--alone", "--rows", ",".join(rows),
-         "--turns", "1", "--seconds", "0.1", "--json", str(path)],
+         "--turns", "1", "--seconds", seconds, "--json", str(path)],
         capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
     return dict(zip(rows, json.loads(path.read_text())["sections"]))
@@ -34,7 +34,7 @@ def sections(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def worker_sections(tmp_path_factory):
-    return measured(WORKER_ROWS, tmp_path_factory.mktemp("bench") / "figures.json")
+    return measured(WORKER_ROWS, tmp_path_factory.mktemp("bench") / "figures.json", "0.3")
 
 
 @pytest.mark.parametrize("row", ROWS)
