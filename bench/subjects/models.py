@@ -3,12 +3,13 @@
 
   models.py sum FOLDER          model.pt: the sum of 784 floats
   models.py mlp FOLDER          model.pt: 784-512-512-10, ReLU, softmax
+  models.py wide FOLDER         model.pt: 784-2048-2048-10, likewise
   models.py encoder FOLDER MODEL SENTENCES
                                 model.pt: MiniLM of that folder; tokens: each
                                 sentence's ids, a line each; requests: the same as
                                 `torchfleet load --requests` reads them
 
-For the first two also check.json: floats, and what the model makes of them.
+For the first three also check.json: floats, and what the model makes of them.
 """
 import json
 import os
@@ -27,9 +28,9 @@ class Sum(nn.Module):
         return x.sum(-1, keepdim=True)
 
 
-def mlp():
-    return nn.Sequential(nn.Linear(WIDTH, 512), nn.ReLU(), nn.Linear(512, 512), nn.ReLU(),
-                         nn.Linear(512, 10), nn.Softmax(-1))
+def mlp(hidden):
+    return nn.Sequential(nn.Linear(WIDTH, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
+                         nn.Linear(hidden, 10), nn.Softmax(-1))
 
 
 def save(folder, model):
@@ -62,7 +63,8 @@ def main():
     if kind == "encoder":
         save_encoder(folder, *sys.argv[3:])
     else:
-        save_with_check(folder, {"sum": Sum, "mlp": mlp}[kind]())
+        save_with_check(folder, {"sum": Sum, "mlp": lambda: mlp(512),
+                                 "wide": lambda: mlp(2048)}[kind]())
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 #include "net/loop/loop.h"
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -120,7 +121,14 @@ int Loop::Wait() {
                     left <= 0 ? static_cast<int>(left) : static_cast<int>(rounded));
 }
 
+void Loop::Rest() const {
+  pollfd wake{.fd = wake_fd_, .events = POLLIN, .revents = 0};
+  const timespec limit = absl::ToTimespec(rest_);
+  ppoll(&wake, 1, &limit, nullptr);
+}
+
 void Loop::Turn() {
+  if (rest_ > absl::ZeroDuration() && ends_.empty()) Rest();
   const int count = Wait();
   now_ = clock_.Now();
   events_count_ = events_left_ = std::max(count, 0);
