@@ -21,6 +21,7 @@ class Snapshot {
  public:
   Snapshot() : value_(std::make_shared<const T>()) {}
   explicit Snapshot(T value) : value_(std::make_shared<const T>(std::move(value))) {}
+  explicit Snapshot(std::shared_ptr<const T> value) : value_(std::move(value)) {}
 
   std::shared_ptr<const T> Get() const {
     const std::lock_guard lock(mu_);

@@ -63,28 +63,96 @@ MetricFamily Durations(const ModelStatistics& statistics, const Labels& labels) 
   return family;
 }
 
+// Rows of the batches that ran: the sum is the rows, the count the batches.
+MetricFamily BatchSizes(const ExecutionStatistics::Figures& executions, const Labels& labels) {
+  MetricFamily family{
+      "torchfleet_worker_batch_rows", "Rows of the batches that ran", MetricType::Histogram, {}};
+  ClientMetric metric;
+  metric.label = labels;
+  uint64_t count = 0;
+  double sum = 0;
+  auto size = executions.sizes.begin();
+  for (double bound = 1; bound <= 1024; bound *= 2) {
+    for (; size != executions.sizes.end() && static_cast<double>(size->first) <= bound; ++size) {
+      count += size->second.count;
+      sum += static_cast<double>(size->first) * static_cast<double>(size->second.count);
+    }
+    metric.histogram.bucket.push_back({count, bound});
+  }
+  for (; size != executions.sizes.end(); ++size) {
+    count += size->second.count;
+    sum += static_cast<double>(size->first) * static_cast<double>(size->second.count);
+  }
+  metric.histogram.bucket.push_back({count, std::numeric_limits<double>::infinity()});
+  metric.histogram.sample_count = count;
+  metric.histogram.sample_sum = sum;
+  family.metric.push_back(std::move(metric));
+  return family;
+}
+
+// Where the time of requests that succeeded went; summed over requests.
+MetricFamily Stages(const ModelStatistics& statistics, const Labels& labels) {
+  MetricFamily family{"torchfleet_worker_stage_seconds_total",
+                      "Time that requests spent in each stage",
+                      MetricType::Counter,
+                      {}};
+  const std::pair<const char*, const ModelStatistics::Duration*> stages[] = {
+      {"queue", &statistics.queue},
+      {"input", &statistics.input},
+      {"infer", &statistics.infer},
+      {"output", &statistics.output}};
+  for (const auto& [stage, duration] : stages) {
+    ClientMetric metric;
+    metric.label = labels;
+    metric.label.push_back({"stage", stage});
+    metric.counter.value =
+        static_cast<double>(duration->nanoseconds.load(std::memory_order_relaxed)) / 1e9;
+    family.metric.push_back(std::move(metric));
+  }
+  return family;
+}
+
 }  // namespace
 
 std::vector<MetricFamily> WorkerMetrics::Collect() const {
-  const Labels labels = {{"model", spec_.name}, {"version", spec_.version}};
-  const RequestQueue::Figures queue = queue_.figures();
-  const Execution execution = execution_();
-  const auto number = [](auto value) { return static_cast<double>(value); };
-  return {RequestsByCode(statistics_, labels),
-          Durations(statistics_, labels),
-          Single("torchfleet_worker_queue_depth", "Requests waiting", MetricType::Gauge, labels,
-                 number(queue.depth)),
-          Single("torchfleet_worker_running", "Requests running", MetricType::Gauge, labels,
-                 number(execution.running)),
-          Single("torchfleet_worker_rejected_total", "Requests refused by a full queue",
-                 MetricType::Counter, labels, number(queue.rejected)),
-          Single("torchfleet_worker_expired_total", "Requests whose deadline passed in the queue",
-                 MetricType::Counter, labels, number(queue.expired)),
-          Single("torchfleet_worker_cancelled_total", "Requests whose caller left the queue",
-                 MetricType::Counter, labels, number(queue.cancelled)),
-          Single("torchfleet_worker_output_mismatch_total",
-                 "Answers refused because the model broke its configuration's promise",
-                 MetricType::Counter, labels, number(execution.mismatches))};
+  const auto engine = engine_.Get();
+  const Labels labels = {{"model", engine->spec().name}, {"version", engine->spec().version}};
+  const Scheduler::Figures now = engine->scheduler().figures();
+  const ExecutionStatistics::Figures executions = executions_.figures();
+  const auto gauge = [&](const char* name, const char* help, auto value) {
+    return Single(name, help, MetricType::Gauge, labels, static_cast<double>(value));
+  };
+  const auto counter = [&](const char* name, const char* help, auto value) {
+    return Single(name, help, MetricType::Counter, labels, static_cast<double>(value));
+  };
+  return {
+      RequestsByCode(statistics_, labels),
+      Durations(statistics_, labels),
+      Stages(statistics_, labels),
+      BatchSizes(executions, labels),
+      gauge("torchfleet_worker_queue_depth", "Requests waiting", now.depth),
+      gauge("torchfleet_worker_running", "Batches running", now.running),
+      gauge("torchfleet_worker_longest_run_seconds", "How long the longest batch has been running",
+            absl::ToDoubleSeconds(watch_.longest())),
+      counter("torchfleet_worker_rejected_total", "Requests refused by a full queue",
+              queue_.rejected.load()),
+      counter("torchfleet_worker_refused_early_total",
+              "Requests refused as they could not be done before their deadline",
+              queue_.refused_early.load()),
+      counter("torchfleet_worker_expired_total", "Requests whose time passed in the queue",
+              queue_.expired.load()),
+      counter("torchfleet_worker_cancelled_total", "Requests whose caller left the queue",
+              queue_.cancelled.load()),
+      counter("torchfleet_worker_elements_total",
+              "Elements of batches, or rows where rows do not differ in length",
+              executions.elements),
+      counter("torchfleet_worker_padding_total", "Those of them that were padding",
+              executions.padding),
+      counter("torchfleet_worker_apart_total",
+              "Batches that failed and whose requests ran again one by one", executions.apart),
+      counter("torchfleet_worker_output_mismatch_total",
+              "Answers refused because the model broke its configuration's promise",
+              executions.mismatches)};
 }
 
 }  // namespace torchfleet::worker

@@ -3,36 +3,34 @@
 
 #include <prometheus/collectable.h>
 
-#include <functional>
 #include <vector>
 
-#include "model-worker/execute/model_spec.h"
+#include "base/snapshot.h"
+#include "model-worker/engine.h"
 #include "model-worker/front/model_statistics.h"
-#include "model-worker/queue/request_queue.h"
 
 namespace torchfleet::worker {
 
 // Borrows all it shows.
 class WorkerMetrics : public prometheus::Collectable {
  public:
-  // What the executors tell: requests running, and answers refused because the
-  // model broke its configuration's promise.
-  struct Execution {
-    int running = 0;
-    uint64_t mismatches = 0;
-  };
-
-  WorkerMetrics(const ModelSpec& spec, const ModelStatistics& statistics, const RequestQueue& queue,
-                std::function<Execution()> execution)
-      : spec_(spec), statistics_(statistics), queue_(queue), execution_(std::move(execution)) {}
+  WorkerMetrics(const Snapshot<Engine>& engine, const ModelStatistics& statistics,
+                const QueueStatistics& queue, const ExecutionStatistics& executions,
+                const RunWatch& watch)
+      : engine_(engine),
+        statistics_(statistics),
+        queue_(queue),
+        executions_(executions),
+        watch_(watch) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:
-  const ModelSpec& spec_;
+  const Snapshot<Engine>& engine_;
   const ModelStatistics& statistics_;
-  const RequestQueue& queue_;
-  const std::function<Execution()> execution_;
+  const QueueStatistics& queue_;
+  const ExecutionStatistics& executions_;
+  const RunWatch& watch_;
 };
 
 }  // namespace torchfleet::worker

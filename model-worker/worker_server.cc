@@ -28,17 +28,24 @@ net::ServerOptions PortOptions(const std::string& listen) {
 
 }  // namespace
 
-WorkerServer::WorkerServer(RepositoryModel model, size_t queue_size, const Clock& clock)
+WorkerServer::WorkerServer(const WorkerOptions& options, const Clock& clock)
     : clock_(clock),
-      model_(std::move(model)),
-      queue_(queue_size, clock),
-      context_{.spec = model_.spec,
-               .queue = queue_,
+      options_(options),
+      watch_(clock),
+      engine_(std::shared_ptr<const Engine>()),
+      context_{.engine = engine_,
                .statistics = statistics_,
                .open_calls = open_calls_,
                .readiness = readiness_,
                .clock = clock},
-      service_(model_.spec, model_.config, statistics_, readiness_) {}
+      service_(engine_, statistics_, executions_, readiness_) {}
+
+std::shared_ptr<Engine> WorkerServer::MakeEngine(RepositoryModel model) {
+  return std::make_shared<Engine>(
+      std::move(model), options_.queue_size,
+      Engine::Shared{
+          .queue = queue_statistics_, .executions = executions_, .watch = watch_, .clock = clock_});
+}
 
 absl::StatusOr<std::unique_ptr<WorkerServer>> WorkerServer::Start(const WorkerOptions& options,
                                                                   const WorkerPlace& place,
@@ -46,30 +53,27 @@ absl::StatusOr<std::unique_ptr<WorkerServer>> WorkerServer::Start(const WorkerOp
                                                                   const Clock& clock) {
   ASSIGN_OR_RETURN(RepositoryModel model,
                    ReadModel(options.repository, options.model, options.version));
-  auto worker =
-      std::unique_ptr<WorkerServer>(new WorkerServer(std::move(model), options.queue_size, clock));
+  auto worker = std::unique_ptr<WorkerServer>(new WorkerServer(options, clock));
+  const std::shared_ptr<Engine> engine = worker->MakeEngine(std::move(model));
+  worker->engine_.Set(std::shared_ptr<const Engine>(engine));
   RETURN_IF_ERROR(worker->Listen(place));
   worker->Announce(place);
-  RETURN_IF_ERROR(worker->Load(loader));
+  RETURN_IF_ERROR(worker->Load(*engine, loader));
   return worker;
 }
 
 WorkerServer::~WorkerServer() {
   if (announcer_) announcer_->Stop();
-  queue_.Close();
-  if (executor_) executor_->Stop();
+  // What waits is answered, what runs comes back.
+  if (const auto engine = engine_.Get()) engine->scheduler().Close();
   if (port_) port_->Stop();
   if (control_) control_->Drain(absl::ZeroDuration());
 }
 
 absl::Status WorkerServer::Listen(const WorkerPlace& place) {
   ASSIGN_OR_RETURN(operators_, OperatorServer::Start(place.operator_listen));
-  operators_->Register(std::make_shared<WorkerMetrics>(
-      model_.spec, statistics_, queue_, [this]() -> WorkerMetrics::Execution {
-        const Executor* executor = running_executor_.load(std::memory_order_acquire);
-        if (!executor) return {};
-        return {executor->running(), executor->mismatches()};
-      }));
+  operators_->Register(std::make_shared<WorkerMetrics>(engine_, statistics_, queue_statistics_,
+                                                       executions_, watch_));
   operators_->SetReadiness([this] { return readiness_.Status(); });
   ASSIGN_OR_RETURN(control_,
                    GrpcServer::Start("unix-abstract:torchfleet-" + RandomId(), {&service_}));
@@ -82,22 +86,22 @@ absl::Status WorkerServer::Listen(const WorkerPlace& place) {
 
 void WorkerServer::Announce(const WorkerPlace& place) {
   if (place.registry.empty()) return;
+  const auto engine = engine_.Get();
+  const ModelSpec& spec = engine->spec();
   WorkerIdentity identity;
   identity.worker_id = place.worker_id.empty()
-                           ? fmt::format("{}-{}-{}", spec().name, spec().version, RandomId())
+                           ? fmt::format("{}-{}-{}", spec.name, spec.version, RandomId())
                            : place.worker_id;
   identity.address = place.advertise.empty() ? address() : place.advertise;
   identity.operator_address = operator_address();
-  announcer_ = std::make_unique<registry::Announcer>(place.registry, Announcement(spec(), identity),
+  announcer_ = std::make_unique<registry::Announcer>(place.registry, Announcement(spec, identity),
                                                      [this] { return CurrentLoad(); });
   announcer_->Start(registry::v1::WORKER_STATE_STARTING);
 }
 
-absl::Status WorkerServer::Load(const ModelLoader& loader) {
+absl::Status WorkerServer::Load(Engine& engine, const ModelLoader& loader) {
   const Instant began = clock_.Now();
-  ASSIGN_OR_RETURN(loaded_, LoadModel(model_, loader));
-  executor_ = std::make_unique<Executor>(queue_, *loaded_, spec(), clock_);
-  running_executor_.store(executor_.get(), std::memory_order_release);
+  RETURN_IF_ERROR(engine.Load(loader));
   readiness_.SetLoaded();
   readiness_.SetReady(true);
   control_->SetServing(true);
@@ -108,8 +112,8 @@ absl::Status WorkerServer::Load(const ModelLoader& loader) {
     // serves nevertheless.
     announcer_->AwaitTold(registry::v1::WORKER_STATE_READY, absl::Seconds(2));
   }
-  LogInfo("worker is ready", {{"model", spec().name},
-                              {"version", spec().version},
+  LogInfo("worker is ready", {{"model", engine.spec().name},
+                              {"version", engine.spec().version},
                               {"address", address()},
                               {"operator_address", operator_address()},
                               {"load_time", absl::FormatDuration(clock_.Now() - began)}});
@@ -117,17 +121,18 @@ absl::Status WorkerServer::Load(const ModelLoader& loader) {
 }
 
 registry::v1::Load WorkerServer::CurrentLoad() const {
+  const auto engine = engine_.Get();
+  const Scheduler::Figures now = engine->scheduler().figures();
   registry::v1::Load load;
-  load.set_queued(static_cast<uint32_t>(queue_.figures().depth));
-  if (const Executor* executor = running_executor_.load(std::memory_order_acquire)) {
-    load.set_running(static_cast<uint32_t>(executor->running()));
-  }
-  load.set_capacity(static_cast<uint32_t>(spec().instances));
+  load.set_queued(static_cast<uint32_t>(now.depth));
+  load.set_running(static_cast<uint32_t>(now.running));
+  load.set_capacity(static_cast<uint32_t>(engine->spec().instances));
   return load;
 }
 
 void WorkerServer::Drain(absl::Duration delay, absl::Duration timeout) {
-  LogInfo("worker drains", {{"model", spec().name}, {"version", spec().version}});
+  const auto engine = engine_.Get();
+  LogInfo("worker drains", {{"model", engine->spec().name}, {"version", engine->spec().version}});
   readiness_.SetReady(false);
   control_->SetServing(false);
   control_->SetServing(inference::GRPCInferenceService::service_full_name(), false);
@@ -136,8 +141,9 @@ void WorkerServer::Drain(absl::Duration delay, absl::Duration timeout) {
   absl::SleepFor(delay);
   // Whoever comes now is told to go elsewhere; the port closes when nobody is
   // left.
+  engine->scheduler().Hurry();
   const bool finished = open_calls_.Close(timeout);
-  if (!finished) queue_.Close();
+  if (!finished) engine->scheduler().Close();
   port_->Drain(finished ? absl::Seconds(1) : absl::ZeroDuration());
   control_->Drain(absl::ZeroDuration());
   Leave();

@@ -11,13 +11,13 @@
 
 #include "base/grpc_server.h"
 #include "base/metrics.h"
-#include "model-worker/execute/executor.h"
+#include "base/snapshot.h"
+#include "model-worker/engine.h"
 #include "model-worker/front/front_service.h"
 #include "model-worker/front/inference_service.h"
 #include "model-worker/front/model_statistics.h"
 #include "model-worker/front/open_calls.h"
 #include "model-worker/load/model_loader.h"
-#include "model-worker/queue/request_queue.h"
 #include "net/server/server.h"
 #include "registry/client/announcer.h"
 
@@ -62,28 +62,28 @@ class WorkerServer {
 
   const std::string& address() const { return port_->address(); }
   const std::string& operator_address() const { return operators_->address(); }
-  const ModelSpec& spec() const { return model_.spec; }
 
  private:
-  WorkerServer(RepositoryModel model, size_t queue_size, const Clock& clock);
+  WorkerServer(const WorkerOptions& options, const Clock& clock);
+
+  std::shared_ptr<Engine> MakeEngine(RepositoryModel model);
 
   absl::Status Listen(const WorkerPlace& place);
   void Announce(const WorkerPlace& place);
-  absl::Status Load(const ModelLoader& loader);
+  absl::Status Load(Engine& engine, const ModelLoader& loader);
   registry::v1::Load CurrentLoad() const;
 
   const Clock& clock_;
-  const RepositoryModel model_;
+  const WorkerOptions options_;
   ModelStatistics statistics_;
-  RequestQueue queue_;
+  QueueStatistics queue_statistics_;
+  ExecutionStatistics executions_;
+  RunWatch watch_;
   OpenCalls open_calls_;
   Readiness readiness_;
+  Snapshot<Engine> engine_;
   const InferContext context_;
   InferenceService service_;
-  std::unique_ptr<Model> loaded_;
-  // Set once, before anybody asks for figures.
-  std::atomic<Executor*> running_executor_ = nullptr;
-  std::unique_ptr<Executor> executor_;
   std::unique_ptr<OperatorServer> operators_;
   // What is no inference, behind the port.
   std::unique_ptr<GrpcServer> control_;

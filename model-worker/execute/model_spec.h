@@ -3,9 +3,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "model-worker/batch/batch_rules.h"
+#include "model-worker/execute/length_rules.h"
+#include "model-worker/queue/line_rules.h"
 #include "wire/datatype.h"
 
 namespace torchfleet::worker {
@@ -18,6 +22,8 @@ struct TensorSpec {
   std::vector<int64_t> shape;
   // May be left out of a request. Inputs only.
   bool optional = false;
+  // Its shape inside the model, where that is another; as many dimensions vary.
+  std::optional<std::vector<int64_t>> inside = std::nullopt;
 };
 
 struct ModelSpec {
@@ -29,8 +35,14 @@ struct ModelSpec {
   int64_t max_batch_size = 0;
   std::vector<TensorSpec> inputs;
   std::vector<TensorSpec> outputs;
-  // Executors.
+  // How requests wait, and how batches are made of them.
+  LineRules line;
+  BatchRules batching;
+  // How requests of unequal lengths share a batch.
+  LengthRules lengths;
+  // Executors, and the CPUs that they share; none: wherever the process runs.
   int instances = 1;
+  std::vector<int> cpus;
   // From config.pbtxt.
   std::map<std::string, std::string> parameters;
 };

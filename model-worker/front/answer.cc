@@ -4,9 +4,11 @@
 #include <string>
 #include <utility>
 
+#include "absl/hash/hash.h"
 #include "base/grpc_status.h"
 #include "base/status.h"
 #include "model-worker/front/codec.h"
+#include "wire/caller.h"
 #include "wire/stream_response.h"
 
 namespace torchfleet::worker {
@@ -27,15 +29,19 @@ void SendHead(size_t size, Wrapping wrapping, net::GrpcServerCall& call) {
 
 }  // namespace
 
+uint64_t CallerOf(const net::GrpcServerCall& call) {
+  const std::string_view said = call.metadata().ValueOr(wire::kCallerHeader, "");
+  return said.empty() ? call.connection() : absl::HashOf(said);
+}
+
 net::GrpcStatus ToNet(const absl::Status& status) {
   const grpc::Status wire = ToGrpc(status);
   return {.code = status.code(), .message = wire.error_message(), .details = wire.error_details()};
 }
 
-absl::Status SendResponse(const ModelSpec& spec, const InferTask& task,
-                          std::vector<OutputTensor> outputs, Wrapping wrapping,
-                          wire::InferWriter& writer, net::GrpcServerCall& call) {
-  ASSIGN_OR_RETURN(const auto pieces, WriteResponse(spec, task.form(), outputs, writer));
+absl::Status SendResponse(const InferTask& task, std::vector<OutputTensor> outputs,
+                          Wrapping wrapping, wire::InferWriter& writer, net::GrpcServerCall& call) {
+  ASSIGN_OR_RETURN(const auto pieces, WriteResponse(task.spec(), task.form(), outputs, writer));
   SendHead(writer.size(), wrapping, call);
   for (const std::string_view piece : pieces) {
     const auto tensor = std::find_if(outputs.begin(), outputs.end(), [&](const auto& output) {

@@ -18,14 +18,17 @@ enum class Wrapping {
   kStreamed,
 };
 
+// Whose call it is: what a gateway says of its callers, or the connection's.
+// Callers share the worker; see WaitingLine.
+uint64_t CallerOf(const net::GrpcServerCall& call);
+
 // Details and all.
 net::GrpcStatus ToNet(const absl::Status& status);
 
-// Sends the response of `task`, of a model of `spec`, as one message of `call`;
+// Sends the response of `task` as one message of `call`;
 // large tensors go by reference. RESOURCE_EXHAUSTED when it is too large for a
 // message: nothing is sent then.
-absl::Status SendResponse(const ModelSpec& spec, const InferTask& task,
-                          std::vector<OutputTensor> outputs, Wrapping wrapping,
-                          wire::InferWriter& writer, net::GrpcServerCall& call);
+absl::Status SendResponse(const InferTask& task, std::vector<OutputTensor> outputs,
+                          Wrapping wrapping, wire::InferWriter& writer, net::GrpcServerCall& call);
 
 }  // namespace torchfleet::worker

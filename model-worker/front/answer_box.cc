@@ -15,7 +15,16 @@ AnswerBox::~AnswerBox() {
   }
 }
 
+void AnswerBox::AddOut() {
+  ++out_;
+  runner_.Wake();
+}
+
 void AnswerBox::Put(InferTask& task) {
+  if (runner_.RunsHere()) {
+    --out_;
+    return task.Deliver();
+  }
   const std::lock_guard lock(mu_);
   answered_.push_back(&task);
   if (answered_.size() > 1) return;  // the first has woken the loop
@@ -31,6 +40,8 @@ void AnswerBox::Deliver() {
   out_ -= delivering_.size();
   for (InferTask* const task : delivering_) task->Deliver();
   delivering_.clear();
+  // What waits may be for this loop to run, now that an executor is free.
+  runner_.Wake();
 }
 
 }  // namespace torchfleet::worker

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+
 #include "base/status.h"
 #include "wire/tensor_contents.h"
 
@@ -49,6 +52,20 @@ absl::StatusOr<std::string> Convert(const TensorView& input) {
   return raw;
 }
 
+absl::StatusOr<std::optional<uint64_t>> WholeNumber(const wire::InferRequestView& request,
+                                                    std::string_view key) {
+  const wire::ParameterValue* const value = wire::FindParameter(request.parameters(), key);
+  if (value == nullptr) return std::nullopt;
+  if (const auto* const number = std::get_if<uint64_t>(value)) return *number;
+  if (const auto* const number = std::get_if<int64_t>(value); number && *number >= 0) {
+    return static_cast<uint64_t>(*number);
+  }
+  return WithBadField(
+      absl::InvalidArgumentError(
+          fmt::format("the parameter '{}' is no int64_param or uint64_param of 0 or more", key)),
+      "parameters");
+}
+
 }  // namespace
 
 absl::Status DecodeRequest(const wire::InferRequestView& request, DecodedRequest& decoded) {
@@ -87,6 +104,21 @@ absl::StatusOr<bool> TellsFinal(const wire::InferRequestView& request) {
   return WithBadField(absl::InvalidArgumentError(fmt::format(
                           "the parameter '{}' is no bool_param; expected true or false", kAsked)),
                       "parameters");
+}
+
+absl::Status ReadTerms(const wire::InferRequestView& request, RequestTerms& terms) {
+  terms.priority = 0;
+  terms.timeout.reset();
+  if (request.parameters().empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto priority, WholeNumber(request, "priority"));
+  ASSIGN_OR_RETURN(const auto timeout, WholeNumber(request, "timeout"));
+  terms.priority = priority.value_or(0);
+  // A day is for ever, and can be added to any moment.
+  constexpr uint64_t kDay = uint64_t{24} * 3600 * 1'000'000;
+  if (timeout.value_or(0) > 0) {
+    terms.timeout = absl::Microseconds(static_cast<int64_t>(std::min(*timeout, kDay)));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::span<const std::string_view>> WriteResponse(

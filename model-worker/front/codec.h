@@ -40,6 +40,11 @@ absl::Status DecodeRequest(const wire::InferRequestView& request, DecodedRequest
 // not true or false.
 absl::StatusOr<bool> TellsFinal(const wire::InferRequestView& request);
 
+// How the request waits, by the parameters `priority` and `timeout` (µs), which
+// are whole numbers of any kind; the rest of the terms is as it was.
+// INVALID_ARGUMENT when they are not.
+absl::Status ReadTerms(const wire::InferRequestView& request, RequestTerms& terms);
+
 // What an answer has of its request.
 struct AnswerForm {
   std::string_view id;

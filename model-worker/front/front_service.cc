@@ -13,10 +13,12 @@ bool IsInference(std::string_view path) {
 }  // namespace
 
 FrontService::FrontService(net::Loop& loop, const InferContext& context, const net::Address& behind)
-    : infer_calls_(loop, context),
-      stream_calls_(loop, context),
+    : runner_(loop, context.engine, context.clock),
+      infer_calls_(context, box_),
+      stream_calls_(loop, context, box_),
       inference_(loop),
-      others_(loop, behind) {
+      others_(loop, behind),
+      box_(loop, runner_) {
   inference_.Add(kInferMethod,
                  [this](net::GrpcServerCall& call) { return &infer_calls_.Take(call); });
   inference_.Add(kStreamInferMethod,

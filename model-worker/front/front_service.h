@@ -18,10 +18,12 @@ class FrontService final : public net::Service {
   net::StreamHandler* OnStream(net::Stream& stream) override;
 
  private:
+  LoopRunner runner_;
   InferCallPool infer_calls_;
   StreamCallPool stream_calls_;
   net::GrpcService inference_;
   net::PassedCallPool others_;
+  AnswerBox box_;  // goes first: it waits for the calls' tasks
 };
 
 }  // namespace torchfleet::worker

@@ -28,7 +28,7 @@ void InferCall::OnHalfClose(net::GrpcServerCall& call) {
   }
   asking_ = true;
   const net::Slice message = std::move(message_);
-  task_.Start(message, call.deadline());
+  task_.Start(message, call.deadline(), CallerOf(call));
 }
 
 void InferCall::OnAnswer(InferTask& task, absl::StatusOr<std::vector<OutputTensor>> outputs) {
@@ -36,8 +36,7 @@ void InferCall::OnAnswer(InferTask& task, absl::StatusOr<std::vector<OutputTenso
   if (call_) {
     absl::Status status = outputs.status();
     if (outputs.ok()) {
-      status = SendResponse(pool_.context_.spec, task, *std::move(outputs), Wrapping::kNone,
-                            pool_.writer_, *call_);
+      status = SendResponse(task, *std::move(outputs), Wrapping::kNone, pool_.writer_, *call_);
     }
     call_->Finish(status.ok() ? net::GrpcStatus() : ToNet(status));
   } else {

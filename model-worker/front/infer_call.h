@@ -33,10 +33,10 @@ class InferCall final : public net::GrpcServerHandler, private InferTask::Asker 
   bool asking_ = false;
 };
 
-// The calls of one loop and what they share.
+// The calls of one loop and what they share. Its box ends first.
 class InferCallPool {
  public:
-  InferCallPool(net::Loop& loop, const InferContext& context) : context_(context), box_(loop) {}
+  InferCallPool(const InferContext& context, AnswerBox& box) : context_(context), box_(box) {}
 
   InferCall& Take(net::GrpcServerCall& call);
 
@@ -45,8 +45,8 @@ class InferCallPool {
 
   const InferContext& context_;
   wire::InferWriter writer_;
+  AnswerBox& box_;
   net::FreeList<InferCall> free_;
-  AnswerBox box_;  // goes first: it waits for the calls' tasks
 };
 
 }  // namespace torchfleet::worker

@@ -10,13 +10,14 @@
 
 namespace torchfleet::worker {
 
-void InferTask::Start(const net::Slice& message, Instant deadline) {
+void InferTask::Start(const net::Slice& message, Instant deadline, uint64_t caller) {
   message_ = net::Slice(message);
-  deadline_ = deadline;
+  terms_.deadline = deadline;
+  terms_.caller = caller;
   absl::Status status;
   try {
     status = Admit();
-    if (status.ok()) status = context_.queue.Push(*this);
+    if (status.ok()) status = engine_->scheduler().Push(*this);
   } catch (const std::bad_alloc&) {
     status = absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
   }
@@ -26,6 +27,9 @@ void InferTask::Start(const net::Slice& message, Instant deadline) {
   }
   out_ = true;
   box_.AddOut();
+  // The caller's deadline is the call's to mind.
+  const Instant expires = WaitingLine::Expires(*this);
+  if (expires < deadline) timer_.Start(expires - box_.loop().now());
 }
 
 absl::Status InferTask::Admit() {
@@ -38,11 +42,13 @@ absl::Status InferTask::Admit() {
                           absl::Milliseconds(100));
   }
   counted_open_ = true;
+  engine_ = context_.engine.Get();
+  spec_ = &engine_->spec();
   return Check();
 }
 
 absl::Status InferTask::Check() {
-  const ModelSpec& spec = context_.spec;
+  const ModelSpec& spec = *spec_;
   if (view_.model_name() != spec.name) {
     return absl::NotFoundError(fmt::format("model '{}' is not here; this worker serves '{}'",
                                            Clip(view_.model_name()), spec.name));
@@ -53,6 +59,7 @@ absl::Status InferTask::Check() {
                     Clip(view_.model_version()), spec.name, spec.version));
   }
   ASSIGN_OR_RETURN(tells_final_, TellsFinal(view_));
+  RETURN_IF_ERROR(ReadTerms(view_, terms_));
   RETURN_IF_ERROR(CheckCounts(spec, view_.inputs().size(), view_.outputs().size()));
   RETURN_IF_ERROR(DecodeRequest(view_, decoded_));
   ASSIGN_OR_RETURN(checked_, CheckRequest(spec, decoded_.inputs, decoded_.requested_outputs));
@@ -61,8 +68,7 @@ absl::Status InferTask::Check() {
 
 void InferTask::Answer(absl::StatusOr<std::vector<OutputTensor>> outputs,
                        const RequestTimes& times) {
-  context_.statistics.Answered(outputs.status().code(), times, checked_.batch.value_or(1),
-                               absl::Now());
+  context_.statistics.Answered(outputs.status().code(), times, checked_.rows(), absl::Now());
   outputs_ = std::move(outputs);
   box_.Put(*this);
 }
@@ -73,19 +79,31 @@ void InferTask::Deliver() {
 }
 
 void InferTask::Abandon() {
-  if (!out_ || !context_.queue.Remove(this)) return;
+  if (!out_ || !engine_->scheduler().Remove(*this)) return;
   out_ = false;
   box_.DropOut();
-  const absl::Status status = deadline_ <= context_.clock.Now()
+  const absl::Status status = terms_.deadline <= context_.clock.Now()
                                   ? absl::DeadlineExceededError("the deadline passed")
                                   : absl::CancelledError("the caller has gone");
   context_.statistics.Counted(status.code());
   End(status);
 }
 
+void InferTask::PassTimeout() {
+  if (!out_ || !engine_->scheduler().Remove(*this)) return;
+  out_ = false;
+  box_.DropOut();
+  const absl::Status status =
+      absl::DeadlineExceededError("the request waited in the queue for as long as it may");
+  context_.statistics.Counted(status.code());
+  End(status);
+}
+
 // The asker may start it again at once.
 void InferTask::End(absl::StatusOr<std::vector<OutputTensor>> outputs) {
+  timer_.Stop();
   const bool open = std::exchange(counted_open_, false);
+  const std::shared_ptr<const Engine> engine = std::move(engine_);
   const net::Slice kept = std::move(message_);
   asker_.OnAnswer(*this, std::move(outputs));
   decoded_.Clear();

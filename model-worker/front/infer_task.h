@@ -11,21 +11,20 @@
 #include <string_view>
 #include <vector>
 
-#include "model-worker/execute/model_spec.h"
+#include "base/snapshot.h"
+#include "model-worker/engine.h"
 #include "model-worker/front/answer_box.h"
 #include "model-worker/front/codec.h"
 #include "model-worker/front/model_statistics.h"
 #include "model-worker/front/open_calls.h"
 #include "model-worker/front/readiness.h"
-#include "model-worker/queue/request_queue.h"
 #include "net/buffer/block.h"
 
 namespace torchfleet::worker {
 
 // What every request of a worker shares; outlives the requests.
 struct InferContext {
-  const ModelSpec& spec;
-  RequestQueue& queue;
+  const Snapshot<Engine>& engine;
   ModelStatistics& statistics;
   OpenCalls& open_calls;
   const Readiness& readiness;
@@ -46,12 +45,15 @@ class InferTask final : public Request {
   };
 
   InferTask(const InferContext& context, AnswerBox& box, Asker& asker)
-      : context_(context), box_(box), asker_(asker) {}
+      : context_(context),
+        box_(box),
+        asker_(asker),
+        timer_(box.loop(), [this] { PassTimeout(); }) {}
 
-  // `message`: a ModelInferRequest. NOT_FOUND for another model, INVALID_ARGUMENT
+  // `message`: a ModelInferRequest of `caller`. NOT_FOUND for another model, INVALID_ARGUMENT
   // for what the model does not take, UNAVAILABLE with a retry delay when there
   // is no room, or not yet, or no longer.
-  void Start(const net::Slice& message, Instant deadline);
+  void Start(const net::Slice& message, Instant deadline, uint64_t caller);
   // Takes it out of the queue, and OnAnswer comes with CANCELLED or
   // DEADLINE_EXCEEDED; what runs already is answered when the model comes back.
   void Abandon();
@@ -62,8 +64,11 @@ class InferTask final : public Request {
     return {.id = view_.id(), .wanted = checked_.outputs, .tells_final = tells_final_};
   }
 
+  // What the model of an answer takes and gives, until OnAnswer returns.
+  const ModelSpec& spec() const { return *spec_; }
+
   const CheckedRequest& checked() const override { return checked_; }
-  Instant deadline() const override { return deadline_; }
+  const RequestTerms& terms() const override { return terms_; }
   void Answer(absl::StatusOr<std::vector<OutputTensor>> outputs,
               const RequestTimes& times) override;
 
@@ -72,6 +77,8 @@ class InferTask final : public Request {
 
   absl::Status Admit();
   absl::Status Check();
+  // It has waited in the queue for as long as it may.
+  void PassTimeout();
   // On the loop.
   void Deliver();
   void End(absl::StatusOr<std::vector<OutputTensor>> outputs);
@@ -83,7 +90,11 @@ class InferTask final : public Request {
   wire::InferRequestView view_;
   DecodedRequest decoded_;
   CheckedRequest checked_;
-  Instant deadline_ = Instant::Infinite();
+  RequestTerms terms_;
+  // Held while the request is under way.
+  std::shared_ptr<const Engine> engine_;
+  const ModelSpec* spec_ = nullptr;
+  net::Timer timer_;
   bool tells_final_ = false;
   bool counted_open_ = false;
   // In the queue, or in an executor's hands.

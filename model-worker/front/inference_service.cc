@@ -33,15 +33,20 @@ void Fill(const ModelStatistics::Duration& from, inference::StatisticDuration* t
   to->set_ns(from.nanoseconds.load(std::memory_order_relaxed));
 }
 
+void Fill(uint64_t count, absl::Duration duration, inference::StatisticDuration* to) {
+  to->set_count(count);
+  to->set_ns(static_cast<uint64_t>(absl::ToInt64Nanoseconds(duration)));
+}
+
 }  // namespace
 
-absl::Status InferenceService::CheckModel(const std::string& name,
-                                          const std::string& version) const {
-  if (name == spec_.name && (version.empty() || version == spec_.version)) return absl::OkStatus();
+absl::Status InferenceService::CheckModel(const ModelSpec& spec, const std::string& name,
+                                          const std::string& version) {
+  if (name == spec.name && (version.empty() || version == spec.version)) return absl::OkStatus();
   return absl::NotFoundError(
       fmt::format("model '{}' version '{}' is not here; this worker serves "
                   "'{}' version {}",
-                  Clip(name), Clip(version), spec_.name, spec_.version));
+                  Clip(name), Clip(version), spec.name, spec.version));
 }
 
 ServerUnaryReactor* InferenceService::ServerLive(CallbackServerContext* call,
@@ -61,7 +66,9 @@ ServerUnaryReactor* InferenceService::ServerReady(CallbackServerContext* call,
 ServerUnaryReactor* InferenceService::ModelReady(CallbackServerContext* call,
                                                  const inference::ModelReadyRequest* request,
                                                  inference::ModelReadyResponse* response) {
-  response->set_ready(readiness_.ready() && CheckModel(request->name(), request->version()).ok());
+  const auto engine = engine_.Get();
+  response->set_ready(readiness_.ready() &&
+                      CheckModel(engine->spec(), request->name(), request->version()).ok());
   return Finish(call, absl::OkStatus());
 }
 
@@ -70,7 +77,8 @@ ServerUnaryReactor* InferenceService::ServerMetadata(CallbackServerContext* call
                                                      inference::ServerMetadataResponse* response) {
   response->set_name("torchfleet");
   response->set_version(kVersion);
-  for (const char* extension : {"model_configuration", "statistics"}) {
+  for (const char* extension :
+       {"model_configuration", "parameters", "schedule_policy", "statistics"}) {
     response->add_extensions(extension);
   }
   return Finish(call, absl::OkStatus());
@@ -79,46 +87,57 @@ ServerUnaryReactor* InferenceService::ServerMetadata(CallbackServerContext* call
 ServerUnaryReactor* InferenceService::ModelMetadata(CallbackServerContext* call,
                                                     const inference::ModelMetadataRequest* request,
                                                     inference::ModelMetadataResponse* response) {
-  const absl::Status status = CheckModel(request->name(), request->version());
+  const auto engine = engine_.Get();
+  const ModelSpec& spec = engine->spec();
+  const absl::Status status = CheckModel(spec, request->name(), request->version());
   if (!status.ok()) return Finish(call, status);
-  response->set_name(spec_.name);
-  response->add_versions(spec_.version);
-  response->set_platform(spec_.platform);
-  Describe(spec_.inputs, response->mutable_inputs());
-  Describe(spec_.outputs, response->mutable_outputs());
+  response->set_name(spec.name);
+  response->add_versions(spec.version);
+  response->set_platform(spec.platform);
+  Describe(spec.inputs, response->mutable_inputs());
+  Describe(spec.outputs, response->mutable_outputs());
   return Finish(call, absl::OkStatus());
 }
 
 ServerUnaryReactor* InferenceService::ModelConfig(CallbackServerContext* call,
                                                   const inference::ModelConfigRequest* request,
                                                   inference::ModelConfigResponse* response) {
-  const absl::Status status = CheckModel(request->name(), request->version());
-  if (status.ok()) *response->mutable_config() = config_;
+  const auto engine = engine_.Get();
+  const absl::Status status = CheckModel(engine->spec(), request->name(), request->version());
+  if (status.ok()) *response->mutable_config() = engine->model().config;
   return Finish(call, status);
 }
 
 ServerUnaryReactor* InferenceService::ModelStatistics(
     CallbackServerContext* call, const inference::ModelStatisticsRequest* request,
     inference::ModelStatisticsResponse* response) {
-  const std::string& name = request->name().empty() ? spec_.name : request->name();
-  const absl::Status status = CheckModel(name, request->version());
+  const auto engine = engine_.Get();
+  const ModelSpec& spec = engine->spec();
+  const std::string& name = request->name().empty() ? spec.name : request->name();
+  const absl::Status status = CheckModel(spec, name, request->version());
   if (!status.ok()) return Finish(call, status);
   auto* model = response->add_model_stats();
-  model->set_name(spec_.name);
-  model->set_version(spec_.version);
+  model->set_name(spec.name);
+  model->set_version(spec.version);
   model->set_last_inference(statistics_.last_ms.load(std::memory_order_relaxed));
   model->set_inference_count(statistics_.rows_answered.load(std::memory_order_relaxed));
-  model->set_execution_count(statistics_.executions.load(std::memory_order_relaxed));
   auto* stages = model->mutable_inference_stats();
   Fill(statistics_.success, stages->mutable_success());
   Fill(statistics_.fail, stages->mutable_fail());
   Fill(statistics_.queue, stages->mutable_queue());
-  Fill(statistics_.compute, stages->mutable_compute_infer());
-  // Inputs go to the model where they lie, and its outputs' time is in the model's;
-  // tools that read these want as many of them.
-  const uint64_t computed = stages->compute_infer().count();
-  stages->mutable_compute_input()->set_count(computed);
-  stages->mutable_compute_output()->set_count(computed);
+  Fill(statistics_.input, stages->mutable_compute_input());
+  Fill(statistics_.infer, stages->mutable_compute_infer());
+  Fill(statistics_.output, stages->mutable_compute_output());
+  uint64_t executions = 0;
+  for (const auto& [rows, size] : executions_.figures().sizes) {
+    executions += size.count;
+    auto* batch = model->add_batch_stats();
+    batch->set_batch_size(static_cast<uint64_t>(rows));
+    Fill(size.count, size.input, batch->mutable_compute_input());
+    Fill(size.count, size.infer, batch->mutable_compute_infer());
+    Fill(size.count, size.output, batch->mutable_compute_output());
+  }
+  model->set_execution_count(executions);
   return Finish(call, absl::OkStatus());
 }
 
@@ -126,9 +145,10 @@ ServerUnaryReactor* InferenceService::RepositoryIndex(
     CallbackServerContext* call, const inference::RepositoryIndexRequest* request,
     inference::RepositoryIndexResponse* response) {
   if (readiness_.ready() || !request->ready()) {
+    const auto engine = engine_.Get();
     auto* model = response->add_models();
-    model->set_name(spec_.name);
-    model->set_version(spec_.version);
+    model->set_name(engine->spec().name);
+    model->set_version(engine->spec().version);
     model->set_state(readiness_.ready() ? "READY" : readiness_.loaded() ? "UNLOADING" : "LOADING");
   }
   return Finish(call, absl::OkStatus());

@@ -3,8 +3,10 @@
 //
 // Borrows everything it is given. Thread-safe.
 
+#include "base/snapshot.h"
 #include "inference/grpc_service.grpc.pb.h"
-#include "model-worker/execute/model_spec.h"
+#include "model-worker/engine.h"
+#include "model-worker/execute/execution_statistics.h"
 #include "model-worker/front/model_statistics.h"
 #include "model-worker/front/readiness.h"
 
@@ -12,10 +14,10 @@ namespace torchfleet::worker {
 
 class InferenceService : public inference::GRPCInferenceService::CallbackService {
  public:
-  InferenceService(const ModelSpec& spec, const inference::ModelConfig& config,
+  InferenceService(const Snapshot<Engine>& engine,
                    const torchfleet::worker::ModelStatistics& statistics,
-                   const Readiness& readiness)
-      : spec_(spec), config_(config), statistics_(statistics), readiness_(readiness) {}
+                   const ExecutionStatistics& executions, const Readiness& readiness)
+      : engine_(engine), statistics_(statistics), executions_(executions), readiness_(readiness) {}
 
   grpc::ServerUnaryReactor* ServerLive(grpc::CallbackServerContext*,
                                        const inference::ServerLiveRequest*,
@@ -44,11 +46,12 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
 
  private:
   // NOT_FOUND unless it is this worker's; empty stands for any.
-  absl::Status CheckModel(const std::string& name, const std::string& version) const;
+  static absl::Status CheckModel(const ModelSpec& spec, const std::string& name,
+                                 const std::string& version);
 
-  const ModelSpec& spec_;
-  const inference::ModelConfig& config_;
+  const Snapshot<Engine>& engine_;
   const torchfleet::worker::ModelStatistics& statistics_;
+  const ExecutionStatistics& executions_;
   const Readiness& readiness_;
 };
 

@@ -33,9 +33,10 @@ class ModelStatistics {
     (code == absl::StatusCode::kOk ? success : fail).Add(total);
     if (code == absl::StatusCode::kOk) {
       rows_answered.fetch_add(static_cast<uint64_t>(rows), std::memory_order_relaxed);
-      executions.fetch_add(1, std::memory_order_relaxed);
       queue.Add(times.started - times.queued);
-      compute.Add(times.finished - times.started);
+      input.Add(times.gathered - times.started);
+      infer.Add(times.computed - times.gathered);
+      output.Add(times.finished - times.computed);
       size_t bucket = 0;
       while (bucket < kBounds.size() && absl::ToDoubleSeconds(total) > kBounds[bucket]) ++bucket;
       buckets[bucket].fetch_add(1, std::memory_order_relaxed);
@@ -48,8 +49,10 @@ class ModelStatistics {
     codes[static_cast<size_t>(code) % codes.size()].fetch_add(1, std::memory_order_relaxed);
   }
 
-  Duration success, fail, queue, compute;
-  std::atomic<uint64_t> rows_answered = 0, executions = 0, last_ms = 0;
+  // Of each request: in the queue, and of its batch: gathering inputs, the model,
+  // and parting the outputs.
+  Duration success, fail, queue, input, infer, output;
+  std::atomic<uint64_t> rows_answered = 0, last_ms = 0;
   // By absl::StatusCode.
   std::array<std::atomic<uint64_t>, 17> codes{};
   // The last one is over every bound.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <utility>
 
 #include "base/status.h"
 
@@ -138,7 +139,7 @@ absl::StatusOr<std::vector<size_t>> RequestedOutputs(const ModelSpec& spec,
 absl::Status CheckPresence(const ModelSpec& spec, CheckedRequest& request) {
   for (size_t i = 0; i < spec.inputs.size(); ++i) {
     if (!request.inputs[i].absent) continue;
-    if (!spec.inputs[i].optional) {
+    if (!spec.inputs[i].optional && !spec.lengths.made(i)) {
       return Wrong("inputs", fmt::format("input '{}' is missing; the model takes {}",
                                          Clip(spec.inputs[i].name), Names(spec.inputs)));
     }
@@ -158,6 +159,24 @@ absl::Status CheckBatch(const ModelSpec& spec, CheckedRequest& request) {
                                "of a request have the same",
                                Clip(spec.inputs[i].name), rows, *request.batch));
     }
+  }
+  return absl::OkStatus();
+}
+
+// Along the dimension in which requests differ, the inputs of one are alike.
+absl::Status CheckLength(const ModelSpec& spec, CheckedRequest& request) {
+  if (!spec.lengths.any()) return absl::OkStatus();
+  bool first = true;
+  for (size_t i = 0; i < spec.inputs.size(); ++i) {
+    const auto dimension = spec.lengths.inputs[i];
+    if (request.inputs[i].absent || !dimension) continue;
+    const int64_t length = request.inputs[i].shape[*dimension];
+    if (std::exchange(first, false)) request.length = length;
+    if (request.length == length) continue;
+    return Wrong(InputField(spec.inputs[i].name) + ".shape",
+                 fmt::format("input '{}' is {} long in dimension {}, another input {}; those of a "
+                             "request are alike",
+                             Clip(spec.inputs[i].name), length, *dimension, request.length));
   }
   return absl::OkStatus();
 }
@@ -198,6 +217,7 @@ absl::StatusOr<CheckedRequest> CheckRequest(
   }
   RETURN_IF_ERROR(CheckPresence(spec, request));
   RETURN_IF_ERROR(CheckBatch(spec, request));
+  RETURN_IF_ERROR(CheckLength(spec, request));
   ASSIGN_OR_RETURN(request.outputs, RequestedOutputs(spec, requested_outputs));
   return request;
 }

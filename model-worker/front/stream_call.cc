@@ -70,8 +70,7 @@ void StreamCall::Answered(Item& item, const InferTask& task,
   if (finished_) return;
   absl::Status status = outputs.status();
   if (outputs.ok()) {
-    status = SendResponse(pool_.context_.spec, task, *std::move(outputs), Wrapping::kStreamed,
-                          pool_.writer_, *call_);
+    status = SendResponse(task, *std::move(outputs), Wrapping::kStreamed, pool_.writer_, *call_);
   }
   if (!status.ok()) SendError(status, task.form().id);
 }
@@ -109,7 +108,7 @@ StreamCall::Item::Item(StreamCallPool& pool)
 
 void StreamCall::Item::Start(StreamCall& owner, const net::Slice& message) {
   owner_ = &owner;
-  task_.Start(message, owner.call_->deadline());
+  task_.Start(message, owner.call_->deadline(), CallerOf(*owner.call_));
 }
 
 void StreamCall::Item::Abandon() {

@@ -78,11 +78,11 @@ class StreamCall final : public net::GrpcServerHandler, private net::TurnEnd {
   bool finished_ = false;
 };
 
-// The calls of one loop and what they share.
+// The calls of one loop and what they share. Its box ends first.
 class StreamCallPool {
  public:
-  StreamCallPool(net::Loop& loop, const InferContext& context)
-      : loop_(loop), context_(context), box_(loop) {}
+  StreamCallPool(net::Loop& loop, const InferContext& context, AnswerBox& box)
+      : loop_(loop), context_(context), box_(box) {}
 
   StreamCall& Take(net::GrpcServerCall& call);
 
@@ -91,10 +91,10 @@ class StreamCallPool {
 
   net::Loop& loop_;
   const InferContext& context_;
+  AnswerBox& box_;
   wire::InferWriter writer_;
   net::FreeList<StreamCall::Item> items_;
   net::FreeList<StreamCall> free_;
-  AnswerBox box_;  // goes first: it waits for the items' tasks
 };
 
 }  // namespace torchfleet::worker

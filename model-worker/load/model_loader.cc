@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/log.h"
 #include "base/status.h"
 #include "model-worker/load/model_digest.h"
+#include "model-worker/load/serving_rules.h"
 
 namespace torchfleet::worker {
 namespace {
@@ -45,18 +47,39 @@ wire::DataType WireType(inference::DataType type) {
   }
 }
 
+// The same elements, whatever the dimensions that vary are.
+absl::Status CheckReshape(const TensorSpec& spec) {
+  const auto fixed = [](const std::vector<int64_t>& shape) {
+    std::vector<int64_t> dimensions;
+    std::copy_if(shape.begin(), shape.end(), std::back_inserter(dimensions),
+                 [](int64_t dimension) { return dimension >= 0; });
+    return dimensions;
+  };
+  const std::vector<int64_t> outside = fixed(spec.shape), inside = fixed(*spec.inside);
+  int64_t elements = 0, elements_inside = 0;
+  if (spec.shape.size() - outside.size() == spec.inside->size() - inside.size() &&
+      ElementCount(outside, &elements) && ElementCount(inside, &elements_inside) &&
+      elements == elements_inside) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(fmt::format(
+      "'{}' has shape {} and a reshape to {}; expected as many elements and as many dimensions "
+      "that vary",
+      Clip(spec.name), ShapeText(spec.shape), ShapeText(*spec.inside)));
+}
+
 template <typename Tensor>
 absl::StatusOr<TensorSpec> Spec(const Tensor& tensor, bool batched) {
-  if (tensor.has_reshape()) {
-    return absl::InvalidArgumentError(fmt::format(
-        "'{}' has a reshape, which this worker does not offer; let the model reshape it itself",
-        Clip(tensor.name())));
-  }
   TensorSpec spec;
   spec.name = tensor.name();
   spec.type = WireType(tensor.data_type());
   if (batched) spec.shape.push_back(-1);
   spec.shape.insert(spec.shape.end(), tensor.dims().begin(), tensor.dims().end());
+  if (!tensor.has_reshape()) return spec;
+  std::vector<int64_t>& inside = spec.inside.emplace();
+  if (batched) inside.push_back(-1);
+  inside.insert(inside.end(), tensor.reshape().shape().begin(), tensor.reshape().shape().end());
+  RETURN_IF_ERROR(CheckReshape(spec));
   return spec;
 }
 
@@ -82,6 +105,7 @@ absl::StatusOr<ModelSpec> MakeSpec(const inference::ModelConfig& config, int64_t
   for (const auto& [name, value] : config.parameters()) {
     spec.parameters[name] = value.string_value();
   }
+  RETURN_IF_ERROR(ReadServingRules(config, spec));
   return spec;
 }
 

@@ -5,6 +5,7 @@
 // that ran it, or whoever removed it. Nobody touches it after Answer but its
 // owner.
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -33,11 +34,28 @@ struct CheckedRequest {
   std::vector<size_t> outputs;
   // Rows, where the model has a batch.
   std::optional<int64_t> batch;
+  // Elements along the dimension in which requests of a batch may differ, where
+  // the model has one.
+  int64_t length = 0;
+
+  int64_t rows() const { return batch.value_or(1); }
 };
 
-// Where a request's time went.
+// How a request waits.
+struct RequestTerms {
+  // After this moment nobody waits for the answer.
+  Instant deadline = Instant::Infinite();
+  // Callers share what there is; whoever has the same number is one.
+  uint64_t caller = 0;
+  // 1 is the highest; 0: the model's default.
+  uint64_t priority = 0;
+  // How long it may wait in the queue, where it says so.
+  std::optional<absl::Duration> timeout = std::nullopt;
+};
+
+// Where a request's time went, and who shared the run.
 struct RequestTimes {
-  Instant queued, started, finished;
+  Instant queued, started, gathered, computed, finished;
 };
 
 class Request {
@@ -45,11 +63,32 @@ class Request {
   virtual ~Request() = default;
 
   virtual const CheckedRequest& checked() const = 0;
-  // After this moment nobody waits for the answer.
-  virtual Instant deadline() const = 0;
-  // The model's outputs, as its spec lists them, or why there are none.
+  virtual const RequestTerms& terms() const = 0;
+  // The model's outputs for this request, as its spec lists them, or why there
+  // are none.
   virtual void Answer(absl::StatusOr<std::vector<OutputTensor>> outputs,
                       const RequestTimes& times) = 0;
+
+ private:
+  friend class WaitingLine;
+  // Where it waits. The line's alone.
+  struct Place {
+    Request* before = nullptr;
+    Request* after = nullptr;
+    size_t level = 0;
+    // Its turn among callers; see WaitingLine.
+    double turn = 0;
+    // Behind the others of its level, as it waited too long.
+    bool late = false;
+    bool waits = false;
+    Instant queued;
+    // When it leaves by itself, and when it falls behind.
+    Instant expires = Instant::Infinite();
+    Instant falls_behind = Instant::Infinite();
+    // When it was thought to be done, when it came.
+    Instant promised = Instant::Infinite();
+  };
+  Place place_;
 };
 
 }  // namespace torchfleet::worker

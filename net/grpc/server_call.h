@@ -63,6 +63,8 @@ class GrpcServerCall final : private StreamHandler {
   std::string_view method() const { return stream_->headers().ValueOr(":path", ""); }
   // What the caller sent beside its messages.
   const Headers& metadata() const { return stream_->headers(); }
+  // The caller's connection; see Stream.
+  uint64_t connection() const { return stream_->connection(); }
   // When the caller gives up; Infinite when it did not say.
   Instant deadline() const { return deadline_; }
 

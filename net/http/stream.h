@@ -59,6 +59,9 @@ class StreamHandler {
   ~StreamHandler() = default;
 };
 
+// For a connection that begins.
+uint64_t NextConnectionNumber();
+
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -82,8 +85,12 @@ class Stream {
   virtual void AwaitBody(bool owed) = 0;
   // Body bytes that Send took and that have not left.
   virtual size_t waiting() const = 0;
+  // The same for all streams of a connection, and for those of no other that this
+  // process ever had; 0 for a stream of none.
+  uint64_t connection() const { return connection_number_; }
 
  protected:
+  uint64_t connection_number_ = 0;
   Headers headers_;
   Headers trailers_;
 };

@@ -15,7 +15,9 @@ namespace torchfleet::net {
 
 class Http1Connection::RequestStream final : public Stream {
  public:
-  explicit RequestStream(Http1Connection& connection) : connection_(connection) {}
+  explicit RequestStream(Http1Connection& connection) : connection_(connection) {
+    connection_number_ = NextConnectionNumber();
+  }
 
   void SendHeaders(const Headers& headers, bool end) override;
   void Send(Slice body, bool end) override;

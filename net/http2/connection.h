@@ -121,6 +121,7 @@ class Http2Connection final : public ClientConnection, private Watcher, private 
   Block* receiving_block_ = nullptr;
   Http2Stream* receiving_headers_ = nullptr;  // whose header block is being read
   std::vector<Http2Stream*> open_;
+  const uint64_t number_ = NextConnectionNumber();
   FreeList<Http2Stream> free_;
   // Streams that this side ends.
   struct Ending {

@@ -11,7 +11,9 @@ namespace torchfleet::net {
 
 class Http2Stream final : public Stream {
  public:
-  explicit Http2Stream(Http2Connection& connection) : connection_(connection) {}
+  explicit Http2Stream(Http2Connection& connection) : connection_(connection) {
+    connection_number_ = connection.number_;
+  }
 
   void SendHeaders(const Headers& headers, bool end) override;
   void Send(Slice body, bool end) override;

@@ -30,9 +30,11 @@ class Bench {
   explicit Bench(const ModelSpec& spec, std::unique_ptr<Model> model = nullptr)
       : spec_(spec),
         model_(model ? std::move(model) : MakeFakeModel(spec_).value()),
-        executor_(queue_, *model_, spec_, clock_) {}
+        executor_(scheduler_, *model_, spec_, executions_, watch_, clock_) {
+    executor_.Start();
+  }
   ~Bench() {
-    queue_.Close();
+    scheduler_.Close();
     executor_.Stop();
   }
 
@@ -40,16 +42,22 @@ class Bench {
     CheckedRequest checked;
     checked.inputs = {{{static_cast<int64_t>(bytes.size())}, bytes, false}};
     checked.outputs = {0};
-    auto request = std::make_shared<FakeRequest>(Instant::Infinite(), checked);
-    CHECK(queue_.Push(*request).ok());
+    auto request = std::make_shared<FakeRequest>(RequestTerms(), checked);
+    CHECK(scheduler_.Push(*request).ok());
+    Batch batch;
+    CHECK_FALSE(scheduler_.TakeHere(batch).taken);
     return request;
   }
-  const Executor& executor() const { return executor_; }
+  ExecutionStatistics::Figures executions() const { return executions_.figures(); }
 
  private:
   const ModelSpec spec_;
   const MonotonicClock clock_;
-  RequestQueue queue_{1024, clock_};
+  QueueStatistics queue_;
+  ExecutionStatistics executions_;
+  RunWatch watch_{clock_};
+  // More cores than one, so that its own threads run all.
+  Scheduler scheduler_{spec_, 8, queue_, clock_};
   const std::unique_ptr<Model> model_;
   Executor executor_;
 };
@@ -99,7 +107,7 @@ TEST_CASE("Executor: counts outputs that break the promise", "[worker][execute]"
   const absl::Status status = bench.Run("xyz")->status();
   CHECK(absl::IsInternal(status));
   CHECK_THAT(std::string(status.message()), ContainsSubstring("[3,1]"));
-  CHECK(bench.executor().mismatches() == 1);
+  CHECK(bench.executions().mismatches == 1);
 }
 
 TEST_CASE("LoadFakeModel: refuses a damaged file and an unknown behaviour", "[worker][fakes]") {

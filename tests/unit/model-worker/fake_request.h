@@ -27,11 +27,11 @@ class ManualClock : public Clock {
 // Remembers how often and with what it was answered. Thread-safe.
 class FakeRequest : public Request {
  public:
-  explicit FakeRequest(Instant deadline = Instant::Infinite(), CheckedRequest checked = {})
-      : deadline_(deadline), checked_(std::move(checked)) {}
+  explicit FakeRequest(RequestTerms terms = {}, CheckedRequest checked = {})
+      : terms_(terms), checked_(std::move(checked)) {}
 
   const CheckedRequest& checked() const override { return checked_; }
-  Instant deadline() const override { return deadline_; }
+  const RequestTerms& terms() const override { return terms_; }
   void Answer(absl::StatusOr<std::vector<OutputTensor>> outputs, const RequestTimes&) override {
     // With the lock: whoever waits may end this request at once.
     const std::lock_guard lock(mu_);
@@ -59,7 +59,7 @@ class FakeRequest : public Request {
   }
 
  private:
-  const Instant deadline_;
+  const RequestTerms terms_;
   const CheckedRequest checked_;
   mutable std::mutex mu_;
   mutable std::condition_variable answered_;

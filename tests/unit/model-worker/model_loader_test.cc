@@ -65,12 +65,28 @@ TEST_CASE("ReadModel: a version by number, or NOT_FOUND", "[worker][load]") {
   CHECK(absl::IsNotFound(ReadModel(empty.path(), "digits", 0).status()));
 }
 
-TEST_CASE("ReadModel: refuses a reshape by the tensor's name", "[worker][load]") {
-  const auto model = Read(
-      "backend: \"pytorch\" input { name: \"x\" data_type: TYPE_INT8 dims: 4 reshape { shape: [2, "
-      "2] } } output { name: \"y\" data_type: TYPE_FP32 dims: 1 }");
-  CHECK(absl::IsInvalidArgument(model.status()));
-  CHECK_THAT(std::string(model.status().message()), ContainsSubstring("'x' has a reshape"));
+TEST_CASE("ReadModel: a reshape has as many elements, or is refused", "[worker][load]") {
+  const auto read = [](const std::string& dims) {
+    const TemporaryFolder root;
+    root.Write("m/config.pbtxt",
+               "backend: \"pytorch\" max_batch_size: 2 input { name: \"x\" "
+               "data_type: TYPE_INT8 " +
+                   dims +
+                   " }\n"
+                   "output { name: \"y\" data_type: TYPE_INT8 dims: 1 }\n");
+    root.Write("m/1/model.pt", "");
+    return ReadModel(root.path(), "m", 0);
+  };
+  const auto model = read("dims: 4 reshape { shape: [2, 2] }");
+  REQUIRE(model.ok());
+  CHECK(model->spec.inputs[0].inside == std::vector<int64_t>{-1, 2, 2});
+  CHECK(read("dims: 1 reshape { shape: [] }")->spec.inputs[0].inside == std::vector<int64_t>{-1});
+  for (const char* wrong :
+       {"dims: 4 reshape { shape: [2, 3] }", "dims: -1 reshape { shape: [2] }"}) {
+    const auto refused = read(wrong);
+    CHECK(absl::IsInvalidArgument(refused.status()));
+    CHECK_THAT(std::string(refused.status().message()), ContainsSubstring("'x' has shape"));
+  }
 }
 
 }  // namespace

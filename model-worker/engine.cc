@@ -1,0 +1,58 @@
+#include "model-worker/engine.h"
+
+#include "base/log.h"
+#include "base/status.h"
+#include "model-worker/execute/cpu_pinning.h"
+#include "model-worker/load/warm_up.h"
+
+namespace torchfleet::worker {
+namespace {
+
+RepositoryModel WithQueue(RepositoryModel model, size_t queue_size) {
+  model.spec.line.most = queue_size;
+  return model;
+}
+
+}  // namespace
+
+Engine::Engine(RepositoryModel model, size_t queue_size, const Shared& shared)
+    : model_(WithQueue(std::move(model), queue_size)),
+      shared_(shared),
+      scheduler_(std::make_unique<Scheduler>(spec(), UsableCpus(), shared.queue, shared.clock)) {}
+
+Engine::~Engine() {
+  scheduler_->Close();
+  if (executor_) executor_->Stop();
+}
+
+absl::Status Engine::Load(const ModelLoader& loader) {
+  ASSIGN_OR_RETURN(loaded_, LoadModel(model_, loader));
+  RETURN_IF_ERROR(WarmUp());
+  executor_ = std::make_unique<Executor>(*scheduler_, *loaded_, spec(), shared_.executions,
+                                         shared_.watch, shared_.clock);
+  executor_->Start();
+  return absl::OkStatus();
+}
+
+absl::Status Engine::WarmUp() {
+  ASSIGN_OR_RETURN(const std::vector<WarmUpRun> runs,
+                   WarmUpRuns(model_.config, spec(), model_.version.folder.parent_path()));
+  for (const WarmUpRun& run : runs) {
+    const Instant began = shared_.clock.Now();
+    for (int i = 0; i < run.count; ++i) {
+      RunStages stages(shared_.clock);
+      const auto outputs = loaded_->Run(run.inputs, stages);
+      if (!outputs.ok()) return WarmUpFailed(run, outputs.status());
+    }
+    LogInfo("the model is warmed up",
+            {{"model", spec().name},
+             {"request", run.name},
+             {"runs", run.count},
+             {"took", absl::FormatDuration(shared_.clock.Now() - began)}});
+  }
+  return absl::OkStatus();
+}
+
+void Engine::Retire() { scheduler_->Hurry(); }
+
+}  // namespace torchfleet::worker

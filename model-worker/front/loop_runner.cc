@@ -1,0 +1,37 @@
+#include "model-worker/front/loop_runner.h"
+
+namespace torchfleet::worker {
+namespace {
+
+constexpr absl::Duration kMostInATurn = absl::Microseconds(500);
+
+// The runner whose batch this thread runs.
+thread_local const LoopRunner* running_here = nullptr;
+
+}  // namespace
+
+LoopRunner::LoopRunner(net::Loop& loop, const Snapshot<Engine>& engine, const Clock& clock)
+    : loop_(loop), engine_(engine), clock_(clock), timer_(loop, [this] { Wake(); }) {}
+
+LoopRunner::~LoopRunner() { loop_.ForgetTurnEnd(this); }
+
+bool LoopRunner::RunsHere() const { return running_here == this; }
+
+void LoopRunner::OnTurnEnd() {
+  const std::shared_ptr<const Engine> engine = engine_.Get();
+  const Instant limit = clock_.Now() + kMostInATurn;
+  timer_.Stop();
+  while (true) {
+    const Scheduler::Turn turn = engine->scheduler().TakeHere(batch_);
+    if (!turn.taken) {
+      if (turn.until != Instant::Infinite()) timer_.Start(turn.until - loop_.now());
+      return;
+    }
+    running_here = this;
+    engine->executor().Run(batch_);
+    running_here = nullptr;
+    if (clock_.Now() >= limit) return timer_.Start(absl::ZeroDuration());
+  }
+}
+
+}  // namespace torchfleet::worker

@@ -1,0 +1,178 @@
+#include "model-worker/load/warm_up.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <fstream>
+#include <random>
+
+#include "base/status.h"
+#include "model-worker/execute/reshape.h"
+
+namespace torchfleet::worker {
+namespace {
+
+using inference::ModelWarmup;
+
+// More would be a mistake, or take all memory.
+constexpr int64_t kMostBytes = int64_t{1} << 30;
+
+absl::Status Wrong(const ModelWarmup& warmup, const std::string& what) {
+  return absl::InvalidArgumentError(
+      fmt::format("model_warmup '{}': {}", Clip(warmup.name()), what));
+}
+
+template <typename Number, typename Distribution>
+std::string RandomNumbers(int64_t count, Distribution distribution) {
+  // The same ones each time.
+  std::mt19937_64 random(1);
+  std::string bytes;
+  bytes.reserve(static_cast<size_t>(count) * sizeof(Number));
+  for (int64_t i = 0; i < count; ++i) {
+    const auto number = static_cast<Number>(distribution(random));
+    bytes.append(reinterpret_cast<const char*>(&number), sizeof number);
+  }
+  return bytes;
+}
+
+// Floats in [0, 1), other numbers 0 or 1, as any of them may be an index; no
+// strings.
+std::string RandomBytes(wire::DataType type, int64_t count) {
+  using wire::DataType;
+  const std::uniform_int_distribution<int> bit(0, 1);
+  switch (type) {
+    case DataType::kFp32:
+      return RandomNumbers<float>(count, std::uniform_real_distribution<float>(0, 1));
+    case DataType::kFp64:
+      return RandomNumbers<double>(count, std::uniform_real_distribution<double>(0, 1));
+    case DataType::kFp16:  // 0x3800 is 0.5
+      return RandomNumbers<uint16_t>(count, std::uniform_int_distribution<int>(0, 0x3800));
+    case DataType::kBf16:  // 0x3f00 is 0.5
+      return RandomNumbers<uint16_t>(count, std::uniform_int_distribution<int>(0, 0x3f00));
+    default:
+      break;
+  }
+  switch (wire::ElementSize(type)) {
+    case 1:
+      return RandomNumbers<uint8_t>(count, bit);
+    case 2:
+      return RandomNumbers<uint16_t>(count, bit);
+    case 4:
+      return RandomNumbers<uint32_t>(count, bit);
+    default:
+      return RandomNumbers<uint64_t>(count, bit);
+  }
+}
+
+absl::StatusOr<std::string> FileBytes(const ModelWarmup& warmup, const std::string& name,
+                                      const std::filesystem::path& folder) {
+  const std::filesystem::path relative(name);
+  const bool inside =
+      !relative.is_absolute() &&
+      std::none_of(relative.begin(), relative.end(), [](const auto& part) { return part == ".."; });
+  if (name.empty() || !inside) {
+    return Wrong(warmup, fmt::format("input_data_file '{}' is not in warmup/", Clip(name)));
+  }
+  std::ifstream stream(folder / "warmup" / relative, std::ios::binary);
+  std::string bytes(std::istreambuf_iterator<char>(stream), {});
+  if (!stream) {
+    return absl::FailedPreconditionError(fmt::format(
+        "model_warmup '{}': the file warmup/{} cannot be read", Clip(warmup.name()), Clip(name)));
+  }
+  return bytes;
+}
+
+absl::StatusOr<std::string> InputBytes(const ModelWarmup& warmup, const ModelWarmup::Input& input,
+                                       const TensorSpec& tensor, int64_t count,
+                                       const std::filesystem::path& folder) {
+  if (input.input_data_type_case() == ModelWarmup::Input::kInputDataFile) {
+    return FileBytes(warmup, input.input_data_file(), folder);
+  }
+  if (tensor.type == wire::DataType::kBytes) {
+    // Empty strings.
+    return std::string(static_cast<size_t>(count) * sizeof(uint32_t), '\0');
+  }
+  if (input.random_data()) return RandomBytes(tensor.type, count);
+  return std::string(static_cast<size_t>(count) * wire::ElementSize(tensor.type), '\0');
+}
+
+absl::Status AddInput(const ModelWarmup& warmup, const ModelWarmup::Input& input, int64_t rows,
+                      const TensorSpec& tensor, const std::filesystem::path& folder,
+                      WarmUpRun& run) {
+  std::vector<int64_t> shape;
+  if (rows > 0) shape.push_back(rows);
+  shape.insert(shape.end(), input.dims().begin(), input.dims().end());
+  bool fits = shape.size() == tensor.shape.size();
+  for (size_t i = 0; fits && i < shape.size(); ++i) {
+    fits = shape[i] >= 0 && (tensor.shape[i] < 0 || tensor.shape[i] == shape[i]);
+  }
+  int64_t count = 0;
+  const auto size = static_cast<int64_t>(std::max<size_t>(wire::ElementSize(tensor.type), 4));
+  if (!fits || !ElementCount(shape, &count) || count > kMostBytes / size) {
+    return Wrong(warmup, fmt::format("input '{}' has shape {}; the model takes {}",
+                                     Clip(tensor.name), ShapeText(shape), ShapeText(tensor.shape)));
+  }
+  ASSIGN_OR_RETURN(std::string bytes, InputBytes(warmup, input, tensor, count, folder));
+  const size_t expected = static_cast<size_t>(count) * wire::ElementSize(tensor.type);
+  if (tensor.type != wire::DataType::kBytes && bytes.size() != expected) {
+    return absl::FailedPreconditionError(fmt::format(
+        "model_warmup '{}': input '{}' has {} bytes in its file; shape {} takes {}",
+        Clip(warmup.name()), Clip(tensor.name), bytes.size(), ShapeText(shape), expected));
+  }
+  if (tensor.inside) shape = Reshaped(tensor.shape, *tensor.inside, shape);
+  run.bytes.push_back(std::move(bytes));
+  run.inputs.push_back({.shape = std::move(shape), .pieces = {run.bytes.back()}});
+  return absl::OkStatus();
+}
+
+absl::StatusOr<WarmUpRun> Run(const ModelWarmup& warmup, const ModelSpec& spec,
+                              const std::filesystem::path& folder) {
+  WarmUpRun run;
+  run.name = warmup.name();
+  run.count = static_cast<int>(std::clamp<uint32_t>(warmup.count(), 1, 1'000'000));
+  int64_t rows = 0;
+  if (spec.max_batch_size > 0) {
+    rows = std::max<int64_t>(warmup.batch_size(), 1);
+    if (rows > spec.max_batch_size) {
+      return Wrong(
+          warmup, fmt::format("batch_size is {}; max_batch_size is {}", rows, spec.max_batch_size));
+    }
+  }
+  run.bytes.reserve(spec.inputs.size());
+  for (const TensorSpec& tensor : spec.inputs) {
+    const auto input = warmup.inputs().find(tensor.name);
+    if (input != warmup.inputs().end()) {
+      RETURN_IF_ERROR(AddInput(warmup, input->second, rows, tensor, folder, run));
+    } else if (tensor.optional) {
+      run.inputs.push_back({.absent = true});
+    } else {
+      return Wrong(warmup, fmt::format("input '{}' is missing", Clip(tensor.name)));
+    }
+  }
+  for (const auto& [name, input] : warmup.inputs()) {
+    const bool known = std::any_of(spec.inputs.begin(), spec.inputs.end(),
+                                   [&](const TensorSpec& tensor) { return tensor.name == name; });
+    if (!known) return Wrong(warmup, fmt::format("the model has no input '{}'", Clip(name)));
+  }
+  return run;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<WarmUpRun>> WarmUpRuns(const inference::ModelConfig& config,
+                                                  const ModelSpec& spec,
+                                                  const std::filesystem::path& folder) {
+  std::vector<WarmUpRun> runs;
+  for (const ModelWarmup& warmup : config.model_warmup()) {
+    ASSIGN_OR_RETURN(WarmUpRun run, Run(warmup, spec, folder));
+    runs.push_back(std::move(run));
+  }
+  return runs;
+}
+
+absl::Status WarmUpFailed(const WarmUpRun& run, const absl::Status& status) {
+  return absl::FailedPreconditionError(
+      fmt::format("model_warmup '{}' failed: {}", Clip(run.name), std::string(status.message())));
+}
+
+}  // namespace torchfleet::worker

@@ -1,0 +1,372 @@
+#include "model-worker/queue/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/status.h"
+
+namespace torchfleet::worker {
+namespace {
+
+// A loop that runs a batch does nothing else: neither reads nor sends.
+constexpr absl::Duration kShort = absl::Milliseconds(2);
+constexpr absl::Duration kVeryShort = absl::Microseconds(300);
+// Requests that are looked at for a batch.
+constexpr size_t kMostLookedAt = 4096;
+// While all is idle, one of so many is let through whatever its outlook is:
+// what is known of the model may be long untrue.
+constexpr int kProbeEvery = 16;
+
+absl::Status Expired() {
+  return absl::DeadlineExceededError("the deadline passed before the model could run");
+}
+
+absl::Status Hopeless(absl::Duration delay) {
+  return WithRetryDelay(
+      absl::UnavailableError("the model cannot be done with this request before its deadline"),
+      std::clamp(delay, absl::Milliseconds(1), absl::Seconds(10)));
+}
+
+absl::Status Closed() {
+  return WithRetryDelay(absl::UnavailableError("this worker takes no more requests"),
+                        absl::Milliseconds(100));
+}
+
+// A request without rows runs like one with.
+int64_t RowsOf(const Request& request) { return std::max<int64_t>(request.checked().rows(), 1); }
+
+double SizeOf(const Request& request) {
+  return static_cast<double>(RowsOf(request) * std::max<int64_t>(request.checked().length, 1));
+}
+
+}  // namespace
+
+Scheduler::Scheduler(const ModelSpec& spec, int cores, QueueStatistics& statistics,
+                     const Clock& clock)
+    : spec_(spec),
+      rules_(spec.batching),
+      slots_(spec.line.in_order ? 1 : spec.instances),
+      cores_(cores),
+      statistics_(statistics),
+      clock_(clock),
+      line_(spec.line) {}
+
+absl::Status Scheduler::Push(Request& request) {
+  const Instant now = clock_.Now();
+  Departed departed;
+  absl::Status status;
+  {
+    const std::lock_guard lock(mu_);
+    if (closed_) return Closed();
+    if (line_.size() >= spec_.line.most) {
+      line_.TakeExpired(now, departed.expired);
+      statistics_.expired += departed.expired.size();
+    }
+    status = Add(request, now);
+  }
+  Answer(departed, now);
+  return status;
+}
+
+absl::Status Scheduler::Add(Request& request, Instant now) {
+  const auto promise = Promise(request, now);
+  if (!promise.ok()) {
+    ++statistics_.refused_early;
+    return promise.status();
+  }
+  const absl::Status status = line_.Add(request, now);
+  if (absl::IsDeadlineExceeded(status)) ++statistics_.expired;
+  if (absl::IsUnavailable(status)) ++statistics_.rejected;
+  RETURN_IF_ERROR(status);
+  WaitingLine::Promise(request, *promise);
+  rate_.Add(RowsOf(request), now);
+  return absl::OkStatus();
+}
+
+absl::Duration Scheduler::Outlook(const Request& request, Instant now) {
+  const double size = SizeOf(request);
+  const int64_t rows = RowsOf(request);
+  const double each = size / static_cast<double>(rows);
+  const int64_t all = line_.RowsAhead(request.terms(), rows) + rows;
+  const int64_t most = std::max<int64_t>(rules_.most, 1);
+  const double batches = static_cast<double>((all - 1) / most);
+  const int64_t last = (all - 1) % most + 1;
+  absl::Duration outlook = service_.Expected(static_cast<double>(last) * each) +
+                           service_.Expected(static_cast<double>(most) * each) * batches / slots_;
+  if (running_ >= slots_) outlook += std::max(runs_until_ - now, absl::ZeroDuration());
+  return outlook;
+}
+
+absl::StatusOr<Instant> Scheduler::Promise(const Request& request, Instant now) {
+  const Instant deadline = request.terms().deadline;
+  if (deadline == Instant::Infinite() || deadline <= now || !service_.known()) {
+    return Instant::Infinite();
+  }
+  const absl::Duration outlook = Outlook(request, now);
+  const absl::Duration likely = outlook * stretch_;
+  if (now + likely <= deadline) {
+    refused_in_a_row_ = 0;
+    return now + outlook;
+  }
+  const bool idle = line_.empty() && running_ == 0;
+  if (idle && ++refused_in_a_row_ % kProbeEvery == 0) return Instant::Infinite();
+  return Hopeless(now + likely - deadline);
+}
+
+bool Scheduler::Remove(Request& request) {
+  const Instant now = clock_.Now();
+  const std::lock_guard lock(mu_);
+  if (!line_.Remove(request)) return false;
+  ++(WaitingLine::Expires(request) <= now ? statistics_.expired : statistics_.cancelled);
+  return true;
+}
+
+Request* Scheduler::FirstInTime(Instant now) {
+  while (Request* const first = line_.First()) {
+    // Only those whose outlook was good: what is let through is to be tried.
+    const bool hopeless = WaitingLine::Promised(*first) != Instant::Infinite() &&
+                          first->terms().deadline - now < service_.Expected(SizeOf(*first));
+    if (!hopeless) return first;
+    line_.Remove(*first);
+    departed_.hopeless.push_back(first);
+    ++statistics_.refused_early;
+  }
+  return nullptr;
+}
+
+void Scheduler::Choose(Request& first) {
+  size_t looked_at = 0;
+  for (Request* next = line_.Next(first); next && ++looked_at < kMostLookedAt;
+       next = line_.Next(*next)) {
+    if (!CanShare(spec_, first.checked(), next->checked())) {
+      chosen_full_ = spec_.line.in_order;
+      if (chosen_full_) return;
+      continue;
+    }
+    // Nobody who comes later goes before who does not fit.
+    chosen_full_ = chosen_rows_ + RowsOf(*next) > rules_.most;
+    if (chosen_full_) return;
+    chosen_.push_back(next);
+    chosen_rows_ += RowsOf(*next);
+  }
+}
+
+// Those of nearly the first's length, nearest first, for as long as no more than
+// the part of the batch that may be is padding.
+void Scheduler::ChooseByLength(Request& first) {
+  std::vector<Request*> near;
+  size_t looked_at = 0;
+  for (Request* next = line_.Next(first); next && ++looked_at < kMostLookedAt;
+       next = line_.Next(*next)) {
+    if (CanShare(spec_, first.checked(), next->checked())) near.push_back(next);
+  }
+  const int64_t length = first.checked().length;
+  const auto distance = [length](const Request* r) {
+    return std::abs(r->checked().length - length);
+  };
+  std::stable_sort(near.begin(), near.end(),
+                   [&](const Request* a, const Request* b) { return distance(a) < distance(b); });
+  int64_t longest = length, own = RowsOf(first) * length;
+  for (Request* const next : near) {
+    const int64_t rows = chosen_rows_ + RowsOf(*next);
+    const int64_t with_longest = std::max(longest, next->checked().length);
+    const int64_t with_own = own + RowsOf(*next) * next->checked().length;
+    const auto all = static_cast<double>(rows * with_longest);
+    chosen_full_ = rows > rules_.most;
+    if (chosen_full_) return;
+    if (all - static_cast<double>(with_own) > spec_.lengths.most_padding * all) continue;
+    chosen_.push_back(next);
+    chosen_rows_ = rows;
+    longest = with_longest;
+    own = with_own;
+  }
+}
+
+double Scheduler::ChosenSize() const {
+  int64_t longest = 1;
+  for (const Request* const request : chosen_) {
+    longest = std::max(longest, request->checked().length);
+  }
+  return static_cast<double>(chosen_rows_ * longest);
+}
+
+BatchChance Scheduler::Chance(Instant now) {
+  BatchChance chance{
+      .rows = chosen_rows_, .full = chosen_full_ || hurry_ || closed_, .fixed = service_.fixed()};
+  chance.oldest = WaitingLine::Queued(*chosen_[0]);
+  Instant deadline = Instant::Infinite();
+  for (const Request* const request : chosen_) {
+    chance.oldest = std::min(chance.oldest, WaitingLine::Queued(*request));
+    deadline = std::min(deadline, WaitingLine::Expires(*request));
+  }
+  if (deadline != Instant::Infinite()) {
+    // As long again, for what may come between.
+    chance.latest_start = deadline - 2 * service_.Upper(ChosenSize());
+  }
+  chance.rows_while_fixed = rate_.Within(service_.fixed(), now);
+  return chance;
+}
+
+BatchDecision Scheduler::Decide(Instant now) {
+  chosen_.clear();
+  chosen_rows_ = 0;
+  chosen_full_ = false;
+  const size_t expired = departed_.expired.size();
+  line_.TakeExpired(now, departed_.expired);
+  statistics_.expired += departed_.expired.size() - expired;
+  if (running_ >= slots_) return {};
+  Request* const first = FirstInTime(now);
+  if (!first) return {};
+  chosen_.push_back(first);
+  chosen_rows_ = RowsOf(*first);
+  if (rules_.most <= 1) return {.rows = chosen_rows_};
+  if (spec_.lengths.any()) {
+    ChooseByLength(*first);
+  } else {
+    Choose(*first);
+  }
+  return DecideBatch(rules_, Chance(now), now);
+}
+
+bool Scheduler::ForLoop() const {
+  return cores_ == 1 && !hurry_ && service_.known() && service_.Expected(ChosenSize()) <= kShort;
+}
+
+bool Scheduler::ForAnyLoop() const {
+  return cores_ > 1 && slots_ == 1 && line_.size() == 1 && service_.known() &&
+         service_.Expected(ChosenSize()) <= kVeryShort;
+}
+
+void Scheduler::Serve(int64_t rows, Batch& batch) {
+  batch.Clear();
+  int64_t served = 0;
+  for (Request* const request : chosen_) {
+    served += RowsOf(*request);
+    if (served > rows && !batch.empty()) break;
+    line_.Serve(*request);
+    batch.Add(*request);
+  }
+  ++running_;
+  runs_until_ = clock_.Now() + service_.Expected(static_cast<double>(batch.elements()));
+}
+
+void Scheduler::Sleep(std::unique_lock<std::mutex>& lock, Instant until, Instant now) {
+  ++sleeping_;
+  if (until < wakes_at_) {
+    wakes_at_ = until;
+    changed_.wait_for(lock, absl::ToChronoNanoseconds(until - now));
+    if (wakes_at_ == until) wakes_at_ = Instant::Infinite();
+  } else {
+    changed_.wait(lock);
+  }
+  --sleeping_;
+  if (waking_ > 0) --waking_;
+}
+
+void Scheduler::WakeExecutor() {
+  if (sleeping_ <= waking_) return;
+  ++waking_;
+  changed_.notify_one();
+}
+
+bool Scheduler::Take(Batch& batch) {
+  std::unique_lock lock(mu_);
+  while (true) {
+    const Instant now = clock_.Now();
+    const BatchDecision decision = Decide(now);
+    if (departed_.any()) {
+      Departed departed = std::exchange(departed_, {});
+      lock.unlock();
+      Answer(departed, now);
+      lock.lock();
+      continue;
+    }
+    if (closed_ && line_.empty()) return false;
+    if (decision.rows > 0 && !ForLoop()) {
+      Serve(decision.rows, batch);
+      // There may be more for others.
+      if (!line_.empty() && running_ < slots_) WakeExecutor();
+      return true;
+    }
+    Sleep(lock, decision.rows > 0 ? Instant::Infinite() : decision.until, now);
+  }
+}
+
+Scheduler::Turn Scheduler::TakeHere(Batch& batch) {
+  std::unique_lock lock(mu_);
+  while (true) {
+    const Instant now = clock_.Now();
+    const BatchDecision decision = Decide(now);
+    if (departed_.any()) {
+      Departed departed = std::exchange(departed_, {});
+      lock.unlock();
+      Answer(departed, now);
+      lock.lock();
+      continue;
+    }
+    if (decision.rows > 0) {
+      if (ForLoop() || ForAnyLoop()) {
+        Serve(decision.rows, batch);
+        return {.taken = true};
+      }
+      WakeExecutor();
+    } else if (decision.until != Instant::Infinite()) {
+      if (cores_ == 1 && !hurry_ && service_.known()) return {.until = decision.until};
+      if (decision.until < wakes_at_) WakeExecutor();
+    }
+    return {};
+  }
+}
+
+void Scheduler::Done(const Batch& batch, std::optional<absl::Duration> took) {
+  const Instant now = clock_.Now();
+  const std::lock_guard lock(mu_);
+  --running_;
+  if (!took) return;
+  service_.Add(static_cast<double>(std::max<int64_t>(batch.elements(), 1)), *took);
+  rate_.Remember(8 * service_.fixed());
+  for (const Request* const request : batch.requests()) {
+    const Instant queued = WaitingLine::Queued(*request);
+    const absl::Duration promised = WaitingLine::Promised(*request) - queued;
+    if (promised == absl::InfiniteDuration() || promised <= absl::ZeroDuration()) continue;
+    const double stretch = std::clamp(absl::FDivDuration(now - queued, promised), 0.5, 20.0);
+    stretch_ += 0.02 * (stretch - stretch_);
+  }
+}
+
+void Scheduler::Answer(Departed& departed, Instant now) {
+  for (Request* const request : departed.expired) {
+    request->Answer(Expired(), {WaitingLine::Queued(*request), now, now, now, now});
+  }
+  for (Request* const request : departed.hopeless) {
+    const absl::Status status = Hopeless(absl::Milliseconds(100));
+    request->Answer(status, {WaitingLine::Queued(*request), now, now, now, now});
+  }
+}
+
+void Scheduler::Hurry() {
+  const std::lock_guard lock(mu_);
+  hurry_ = true;
+  changed_.notify_all();
+}
+
+void Scheduler::Close() {
+  std::vector<Request*> waiting;
+  {
+    const std::lock_guard lock(mu_);
+    closed_ = true;
+    line_.TakeAll(waiting);
+  }
+  changed_.notify_all();
+  const Instant now = clock_.Now();
+  for (Request* const request : waiting) {
+    request->Answer(Closed(), {WaitingLine::Queued(*request), now, now, now, now});
+  }
+}
+
+Scheduler::Figures Scheduler::figures() const {
+  const std::lock_guard lock(mu_);
+  return {.depth = line_.size(), .running = running_};
+}
+
+}  // namespace torchfleet::worker
