@@ -34,9 +34,18 @@ uint64_t CallerOf(const net::GrpcServerCall& call) {
   return said.empty() ? call.connection() : absl::HashOf(said);
 }
 
+// A worker that refuses many calls at once tells them all the same: what was made
+// last is used again.
 net::GrpcStatus ToNet(const absl::Status& status) {
-  const grpc::Status wire = ToGrpc(status);
-  return {.code = status.code(), .message = wire.error_message(), .details = wire.error_details()};
+  thread_local absl::Status last;
+  thread_local net::GrpcStatus made;
+  if (status != last) {
+    const grpc::Status wire = ToGrpc(status);
+    last = status;
+    made = {
+        .code = status.code(), .message = wire.error_message(), .details = wire.error_details()};
+  }
+  return made;
 }
 
 absl::Status SendResponse(const InferTask& task, std::vector<OutputTensor> outputs,

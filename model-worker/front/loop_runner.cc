@@ -4,6 +4,9 @@ namespace torchfleet::worker {
 namespace {
 
 constexpr absl::Duration kMostInATurn = absl::Microseconds(500);
+// Between turns while an executor has the only core; a batch of its takes longer
+// than that, or the loop would run it itself.
+constexpr absl::Duration kRest = absl::Microseconds(500);
 
 // The runner whose batch this thread runs.
 thread_local const LoopRunner* running_here = nullptr;
@@ -21,9 +24,11 @@ void LoopRunner::OnTurnEnd() {
   const std::shared_ptr<const Engine> engine = engine_.Get();
   const Instant limit = clock_.Now() + kMostInATurn;
   timer_.Stop();
+  loop_.SetRest(absl::ZeroDuration());
   while (true) {
     const Scheduler::Turn turn = engine->scheduler().TakeHere(batch_);
     if (!turn.taken) {
+      if (turn.core_is_taken) loop_.SetRest(kRest);
       if (turn.until != Instant::Infinite()) timer_.Start(turn.until - loop_.now());
       return;
     }

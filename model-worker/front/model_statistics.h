@@ -2,6 +2,7 @@
 // What a worker counts of its requests. Thread-safe; written on the path of a
 // call without a lock.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -17,10 +18,9 @@ class ModelStatistics {
   // How often, and how long in sum.
   struct Duration {
     std::atomic<uint64_t> count = 0, nanoseconds = 0;
-    void Add(absl::Duration duration) {
+    void Add(int64_t took) {
       count.fetch_add(1, std::memory_order_relaxed);
-      nanoseconds.fetch_add(static_cast<uint64_t>(absl::ToInt64Nanoseconds(duration)),
-                            std::memory_order_relaxed);
+      nanoseconds.fetch_add(static_cast<uint64_t>(took), std::memory_order_relaxed);
     }
   };
   // Upper bounds of the request duration histogram, in seconds.
@@ -29,17 +29,23 @@ class ModelStatistics {
 
   // An answer that the executor gave. `rows`: the batch, or 1.
   void Answered(absl::StatusCode code, const RequestTimes& times, int64_t rows, absl::Time wall) {
-    const absl::Duration total = times.finished - times.queued;
-    (code == absl::StatusCode::kOk ? success : fail).Add(total);
+    const auto nanoseconds = [](Instant instant) {
+      return absl::ToInt64Nanoseconds(instant.since_start());
+    };
+    const int64_t queued = nanoseconds(times.queued), started = nanoseconds(times.started),
+                  gathered = nanoseconds(times.gathered), computed = nanoseconds(times.computed),
+                  finished = nanoseconds(times.finished);
+    (code == absl::StatusCode::kOk ? success : fail).Add(finished - queued);
     if (code == absl::StatusCode::kOk) {
       rows_answered.fetch_add(static_cast<uint64_t>(rows), std::memory_order_relaxed);
-      queue.Add(times.started - times.queued);
-      input.Add(times.gathered - times.started);
-      infer.Add(times.computed - times.gathered);
-      output.Add(times.finished - times.computed);
-      size_t bucket = 0;
-      while (bucket < kBounds.size() && absl::ToDoubleSeconds(total) > kBounds[bucket]) ++bucket;
-      buckets[bucket].fetch_add(1, std::memory_order_relaxed);
+      queue.Add(started - queued);
+      input.Add(gathered - started);
+      infer.Add(computed - gathered);
+      output.Add(finished - computed);
+      const double seconds = static_cast<double>(finished - queued) / 1e9;
+      const auto bucket = std::lower_bound(kBounds.begin(), kBounds.end(), seconds);
+      buckets[static_cast<size_t>(bucket - kBounds.begin())].fetch_add(1,
+                                                                       std::memory_order_relaxed);
     }
     last_ms.store(static_cast<uint64_t>(absl::ToUnixMillis(wall)), std::memory_order_relaxed);
     Counted(code);

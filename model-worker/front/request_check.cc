@@ -35,9 +35,8 @@ size_t Find(const std::vector<TensorSpec>& specs, std::string_view name) {
 }
 
 absl::Status CheckShape(const ModelSpec& model, const TensorSpec& spec, const ClaimedInput& input) {
-  const std::string field = InputField(input.name) + ".shape";
   const auto wrong = [&](std::string_view why) {
-    return Wrong(field,
+    return Wrong(InputField(input.name) + ".shape",
                  fmt::format("input '{}' has shape {}; the model takes {}: {}", Clip(input.name),
                              ShapeText(input.shape), ShapeText(spec.shape), why));
   };
@@ -63,25 +62,24 @@ absl::Status CheckShape(const ModelSpec& model, const TensorSpec& spec, const Cl
 
 // Each element is a length in four little-endian bytes and then its data.
 absl::Status CheckBytesElements(const ClaimedInput& input, int64_t count) {
-  const std::string field = InputField(input.name);
+  const auto wrong = [&](const std::string& what) { return Wrong(InputField(input.name), what); };
   std::string_view rest = input.bytes;
   for (int64_t i = 0; i < count; ++i) {
     uint32_t length = 0;
     if (rest.size() < sizeof(length)) {
-      return Wrong(field, fmt::format("input '{}' holds {} BYTES elements; its shape {} has {}",
-                                      Clip(input.name), i, ShapeText(input.shape), count));
+      return wrong(fmt::format("input '{}' holds {} BYTES elements; its shape {} has {}",
+                               Clip(input.name), i, ShapeText(input.shape), count));
     }
     std::memcpy(&length, rest.data(), sizeof(length));
     rest.remove_prefix(sizeof(length));
     if (length > rest.size()) {
-      return Wrong(field, fmt::format("input '{}': BYTES element {} says {} bytes, {} are left",
-                                      Clip(input.name), i, length, rest.size()));
+      return wrong(fmt::format("input '{}': BYTES element {} says {} bytes, {} are left",
+                               Clip(input.name), i, length, rest.size()));
     }
     rest.remove_prefix(length);
   }
   if (!rest.empty()) {
-    return Wrong(field,
-                 fmt::format("input '{}': {} bytes are left after the {} elements of shape {}",
+    return wrong(fmt::format("input '{}': {} bytes are left after the {} elements of shape {}",
                              Clip(input.name), rest.size(), count, ShapeText(input.shape)));
   }
   return absl::OkStatus();

@@ -1,6 +1,7 @@
 #include "model-worker/queue/scheduler.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/status.h"
@@ -21,10 +22,13 @@ absl::Status Expired() {
   return absl::DeadlineExceededError("the deadline passed before the model could run");
 }
 
+// The delay is rounded up to a power of two, so that many are told the same.
 absl::Status Hopeless(absl::Duration delay) {
+  absl::Duration rounded = absl::Milliseconds(1);
+  while (rounded < delay && rounded < absl::Seconds(8)) rounded *= 2;
   return WithRetryDelay(
       absl::UnavailableError("the model cannot be done with this request before its deadline"),
-      std::clamp(delay, absl::Milliseconds(1), absl::Seconds(10)));
+      rounded);
 }
 
 absl::Status Closed() {
@@ -103,7 +107,7 @@ absl::StatusOr<Instant> Scheduler::Promise(const Request& request, Instant now) 
     return Instant::Infinite();
   }
   const absl::Duration outlook = Outlook(request, now);
-  const absl::Duration likely = outlook * stretch_;
+  const absl::Duration likely = outlook * (stretch_ + 3 * stretch_error_);
   if (now + likely <= deadline) {
     refused_in_a_row_ = 0;
     return now + outlook;
@@ -125,7 +129,7 @@ Request* Scheduler::FirstInTime(Instant now) {
   while (Request* const first = line_.First()) {
     // Only those whose outlook was good: what is let through is to be tried.
     const bool hopeless = WaitingLine::Promised(*first) != Instant::Infinite() &&
-                          first->terms().deadline - now < service_.Expected(SizeOf(*first));
+                          first->terms().deadline - now < service_.Upper(SizeOf(*first));
     if (!hopeless) return first;
     line_.Remove(*first);
     departed_.hopeless.push_back(first);
@@ -314,7 +318,7 @@ Scheduler::Turn Scheduler::TakeHere(Batch& batch) {
       if (cores_ == 1 && !hurry_ && service_.known()) return {.until = decision.until};
       if (decision.until < wakes_at_) WakeExecutor();
     }
-    return {};
+    return {.core_is_taken = cores_ == 1 && (running_ > 0 || waking_ > 0)};
   }
 }
 
@@ -330,6 +334,7 @@ void Scheduler::Done(const Batch& batch, std::optional<absl::Duration> took) {
     const absl::Duration promised = WaitingLine::Promised(*request) - queued;
     if (promised == absl::InfiniteDuration() || promised <= absl::ZeroDuration()) continue;
     const double stretch = std::clamp(absl::FDivDuration(now - queued, promised), 0.5, 20.0);
+    stretch_error_ += 0.02 * (std::abs(stretch - stretch_) - stretch_error_);
     stretch_ += 0.02 * (stretch - stretch_);
   }
 }

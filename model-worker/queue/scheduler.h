@@ -46,6 +46,8 @@ class Scheduler {
     bool taken = false;
     // Ask again then.
     Instant until = Instant::Infinite();
+    // An executor computes on the only core there is.
+    bool core_is_taken = false;
   };
 
   // `cores`: that this process may use.
@@ -134,8 +136,9 @@ class Scheduler {
   int sleeping_ ABSL_GUARDED_BY(mu_) = 0;
   int waking_ ABSL_GUARDED_BY(mu_) = 0;
   Instant wakes_at_ ABSL_GUARDED_BY(mu_) = Instant::Infinite();
-  // What requests took, over what their outlook was.
+  // What requests took over what their outlook was, and how far from it.
   double stretch_ ABSL_GUARDED_BY(mu_) = 1;
+  double stretch_error_ ABSL_GUARDED_BY(mu_) = 0;
   int refused_in_a_row_ ABSL_GUARDED_BY(mu_) = 0;
   bool hurry_ ABSL_GUARDED_BY(mu_) = false;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;

@@ -183,6 +183,36 @@ def test_calls_without_an_answer_end_at_their_timeout(fleet):
         assert report["codes"] == {"OK": 0, code: 2}
 
 
+def test_an_open_loop_counts_deadlines_as_what_was_expected(fleet):
+    fleet.add_model("slow", inputs=FLOATS, fake="delay", delay_ms="100")
+    worker = fleet.start_worker("slow")
+    flags = ["--rate", "100", "--duration", "1s", "--warm-up", "0s", "--timeout", "300ms"]
+    # The first ones pass their deadline in the queue; once the worker knows how long
+    # the model takes it refuses. Where its clock is first, it is the server that cancels.
+    late = ("DEADLINE_EXCEEDED", "CANCELLED", "UNAVAILABLE")
+    report = load(worker, *flags, *(word for code in late for word in ("--expect", code)),
+                  model="slow")
+    assert report["codes"]["OK"] > 0 == report["failed"]
+    assert set(report["codes"]) <= {"OK", *late} and len(report["codes"]) > 1
+    report = load(worker, *flags, "--expect", "CANCELLED", code=1, model="slow")
+    assert report["failed"] == sum(report["codes"].get(code, 0) for code in late[::2]) > 0
+
+
+def test_requests_from_a_file(fleet, tmp_path):
+    fleet.add_model("echo")
+    _, gateway, _ = fleet.start_all("echo")
+    requests = tmp_path / "requests"
+    requests.write_text("".join(json.dumps({"x": [[n] * 4] * n, "id": [[str(n)]] * n}) + "\n"
+                                for n in range(1, 6)))
+    for protocol in (GRPC, HTTP1):
+        report = load(gateway, *protocol, "--requests", str(requests), "--shuffle", *calls(50),
+                      "--check", "--concurrency", "3")
+        assert report["codes"] == {"OK": 50}
+    requests.write_text('{"x": [[1, 2, 3, 4]]}\n')
+    assert "requests: line 1: input 'id' is not given" in refused(
+        gateway.address, "--requests", str(requests), code=1)
+
+
 def test_what_does_not_begin(fleet, tmp_path):
     fleet.add_model("echo")
     worker = fleet.start_worker("echo")
