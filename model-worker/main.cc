@@ -4,5 +4,6 @@
 #include "model-worker/worker_main.h"
 
 int main(int argc, char** argv) {
+  torchfleet::worker::PrepareTorch();
   return torchfleet::worker::RunWorker(argc, argv, torchfleet::worker::LoadTorchModel);
 }

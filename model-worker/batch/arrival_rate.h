@@ -24,7 +24,9 @@ class ArrivalRate {
     return recent_ * absl::FDivDuration(duration, memory_);
   }
   // Remembers for so long, and never for less than 20 ms.
-  void Remember(absl::Duration memory) {
+  void Remember(absl::Duration memory, Instant now) {
+    // What is forgotten already does not come back.
+    Forget(now);
     memory = std::max(memory, absl::Milliseconds(20));
     recent_ *= absl::FDivDuration(memory, memory_);
     memory_ = memory;

@@ -10,10 +10,14 @@
 namespace torchfleet::worker {
 namespace {
 
-// Elements of the dimensions behind `dimension`.
+// Elements of the dimensions behind `dimension`. One of zero may stand beside
+// others whose product is anything.
 int64_t ElementsBelow(const std::vector<int64_t>& shape, size_t dimension) {
   int64_t elements = 1;
-  for (size_t i = dimension + 1; i < shape.size(); ++i) elements *= shape[i];
+  for (size_t i = dimension + 1; i < shape.size(); ++i) {
+    if (shape[i] == 0) return 0;
+    if (__builtin_mul_overflow(elements, shape[i], &elements)) elements = 0;
+  }
   return elements;
 }
 
@@ -46,13 +50,16 @@ std::string Numbers(wire::DataType type, int64_t count, int64_t value) {
   }
 }
 
-// Bytes of the first `elements` BYTES elements.
+// Bytes of the first `elements` BYTES elements; npos where there are fewer.
 size_t StringBytes(std::string_view bytes, int64_t elements) {
   size_t at = 0;
   for (; elements > 0; --elements) {
     uint32_t length = 0;
+    if (bytes.size() - at < sizeof(length)) return std::string_view::npos;
     std::memcpy(&length, bytes.data() + at, sizeof(length));
-    at += sizeof(length) + length;
+    at += sizeof(length);
+    if (bytes.size() - at < length) return std::string_view::npos;
+    at += length;
   }
   return at;
 }
@@ -178,6 +185,12 @@ absl::Status Batch::Split(const ModelSpec& spec, const std::vector<OutputTensor>
       const size_t size = output.type == wire::DataType::kBytes
                               ? StringBytes(rest, checked.rows() * elements)
                               : static_cast<size_t>(checked.rows()) * row;
+      const bool last = r + 1 == requests_.size();
+      if (size > rest.size() || (last && size < rest.size())) {
+        return absl::InternalError(fmt::format("output '{}': the model gave {} bytes for shape {}",
+                                               Clip(spec.outputs[i].name), output.bytes.size(),
+                                               ShapeText(output.shape)));
+      }
       OutputTensor part{output.type, output.shape, rest.substr(0, size), output.owner};
       part.shape[0] = checked.rows();
       rest.remove_prefix(size);

@@ -35,8 +35,8 @@ class Batch {
   const std::vector<BatchInput>& Gather(const ModelSpec& spec);
   // The outputs of the whole as they belong to the requests, one after another:
   // parts of the same memory, but for those that were padded, which are copied.
-  // INTERNAL when an output that is padded has not the batch's length. Else the
-  // outputs have been checked.
+  // INTERNAL when an output that is padded has not the batch's length, or has
+  // other bytes than its shape says. Else the outputs have been checked.
   absl::Status Split(const ModelSpec& spec, const std::vector<OutputTensor>& outputs,
                      std::vector<std::vector<OutputTensor>>& answers) const;
 

@@ -14,7 +14,7 @@ struct BatchRules {
   // Rows; at most 1 where nothing is batched.
   int64_t most = 1;
   // Ascending, none over `most`.
-  std::vector<int64_t> preferred;
+  std::vector<int64_t> preferred = {};
   // Nothing: what pays.
   std::optional<absl::Duration> delay = std::nullopt;
 };

@@ -11,7 +11,10 @@ constexpr double kKeep = 0.9;
 }  // namespace
 
 void ServiceTime::Add(double size, absl::Duration took) {
-  const double seconds = absl::ToDoubleSeconds(took);
+  // Whatever comes, sums stay numbers.
+  size = std::max(size, 1.0);
+  const double seconds =
+      absl::ToDoubleSeconds(std::clamp(took, absl::ZeroDuration(), absl::Hours(24)));
   if (count_ > 0) {
     const double expected = absl::ToDoubleSeconds(Expected(size));
     const double share = count_ == 1 ? 1 : 1 - kKeep;
@@ -30,24 +33,18 @@ void ServiceTime::Fit() {
   const double size = sizes_ / weight_, time = times_ / weight_;
   const double spread = sizes_squared_ / weight_ - size * size;
   // Sizes that differ by less than a twentieth tell no slope.
-  one_size_ = spread <= size * size / 400;
-  if (one_size_) {
-    fixed_ = time;
-    each_ = 0;
-    return;
+  if (spread > size * size / 400) {
+    sloped_ = true;
+    each_ = std::max(0.0, (products_ / weight_ - size * time) / spread);
   }
-  each_ = std::max(0.0, (products_ / weight_ - size * time) / spread);
-  fixed_ = time - each_ * size;
-  if (fixed_ < 0) {
-    fixed_ = 0;
-    each_ = time / size;
-  }
+  each_ = std::min(each_, time / size);
+  fixed_ = std::max(0.0, time - each_ * size);
 }
 
 absl::Duration ServiceTime::Expected(double size) const {
-  double seconds = fixed_ + each_ * size;
-  if (one_size_ && weight_ > 0) seconds *= std::max(1.0, size / std::max(1.0, sizes_ / weight_));
-  return absl::Seconds(seconds);
+  const absl::Duration expected = AtLeast(size);
+  if (sloped_ || count_ == 0) return expected;
+  return expected * std::max(1.0, size / std::max(1.0, sizes_ / weight_));
 }
 
 absl::Duration ServiceTime::Upper(double size) const {

@@ -3,8 +3,9 @@
 //
 // A straight line, fixed + size × each, fitted by least squares whose weights
 // fall by a tenth with every batch, so that it follows a machine that changes.
-// Where only one size ran, all of its time is taken for fixed. Beside it the
-// mean distance of what came from what the line said.
+// While only one size runs the slope stays as it was; before there is one, all of
+// the time is taken for fixed. Beside it the mean distance of what came from what
+// the line said.
 //
 // `size` is what the time grows with: rows, or elements where rows differ in
 // length. Pure. Not thread-safe.
@@ -20,8 +21,10 @@ class ServiceTime {
   // Whether enough batches ran to build on it.
   bool known() const { return count_ >= kEnough; }
   // What a batch is expected to take. Of a size over all that ran, when only one
-  // ran: as much more as it is larger.
+  // ever ran: as much more as it is larger.
   absl::Duration Expected(double size) const;
+  // The same, but with nothing more for what is not known.
+  absl::Duration AtLeast(double size) const { return absl::Seconds(fixed_ + each_ * size); }
   // What few batches take longer than.
   absl::Duration Upper(double size) const;
   // What a batch takes however small it is.
@@ -37,7 +40,8 @@ class ServiceTime {
   double weight_ = 0, sizes_ = 0, times_ = 0, sizes_squared_ = 0, products_ = 0;
   double fixed_ = 0, each_ = 0;
   double distance_ = 0;
-  bool one_size_ = true;
+  // Whether several sizes ran, ever.
+  bool sloped_ = false;
 };
 
 }  // namespace torchfleet::worker

@@ -1,5 +1,6 @@
 #include "model-worker/execute/batch_input.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace torchfleet::worker {
@@ -28,8 +29,7 @@ void BatchInput::CopyTo(char* to) const {
   for (size_t i = 0; i < pieces.size(); ++i) {
     std::string_view piece = pieces[i];
     if (run == 0 || runs[i] == run) {
-      std::memcpy(to, piece.data(), piece.size());
-      to += piece.size();
+      to = std::copy(piece.begin(), piece.end(), to);
       continue;
     }
     for (; runs[i] > 0 && !piece.empty(); piece.remove_prefix(runs[i])) {

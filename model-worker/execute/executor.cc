@@ -2,8 +2,10 @@
 
 #include <exception>
 #include <new>
+#include <utility>
 
 #include "base/log.h"
+#include "base/status.h"
 #include "model-worker/execute/cpu_pinning.h"
 #include "model-worker/execute/output_check.h"
 #include "model-worker/execute/reshape.h"
@@ -39,37 +41,16 @@ void Executor::Work(int instance) {
 
 void Executor::Run(Batch& batch) {
   RunStages stages(clock_);
-  const Outputs outputs = RunChecked(batch, stages);
-  if (!outputs.ok() && batch.requests().size() > 1) return RunApart(batch);
+  Answers answers = RunGuarded(batch, stages);
+  if (!answers.ok() && batch.requests().size() > 1) return RunApart(batch);
   scheduler_.Done(batch,
-                  outputs.ok() ? std::optional(clock_.Now() - stages.began()) : std::nullopt);
-  AnswerAll(batch, outputs, stages);
+                  answers.ok() ? std::optional(clock_.Now() - stages.began()) : std::nullopt);
+  AnswerAll(batch, std::move(answers), stages);
 }
 
-Executor::Outputs Executor::RunChecked(Batch& batch, RunStages& stages) {
-  auto outputs = RunModel(batch.Gather(spec_), stages);
-  if (!outputs.ok()) return outputs;
-  for (size_t i = 0; i < outputs->size() && i < spec_.outputs.size(); ++i) {
-    const TensorSpec& promised = spec_.outputs[i];
-    OutputTensor& output = outputs->at(i);
-    if (promised.inside && output.shape.size() == promised.inside->size()) {
-      output.shape = Reshaped(*promised.inside, promised.shape, output.shape);
-    }
-  }
-  const std::optional<int64_t> rows =
-      spec_.max_batch_size > 0 ? std::optional(batch.rows()) : std::nullopt;
-  const absl::Status kept = CheckOutputs(spec_, rows, *outputs);
-  if (kept.ok()) return outputs;
-  statistics_.Mismatched();
-  LogError("the model broke its configuration's promise",
-           {{"model", spec_.name}, {"detail", std::string(kept.message())}});
-  return kept;
-}
-
-Executor::Outputs Executor::RunModel(const std::vector<BatchInput>& inputs, RunStages& stages) {
-  const RunWatch::Run run(watch_);
+Executor::Answers Executor::RunGuarded(Batch& batch, RunStages& stages) {
   try {
-    return model_.Run(inputs, stages);
+    return RunChecked(batch, stages);
   } catch (const std::bad_alloc&) {
     LogError("memory did not suffice for a request", {{"model", spec_.name}});
     return absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
@@ -82,13 +63,48 @@ Executor::Outputs Executor::RunModel(const std::vector<BatchInput>& inputs, RunS
   }
 }
 
-void Executor::AnswerAll(const Batch& batch, const Outputs& outputs, const RunStages& stages) {
+Executor::Answers Executor::RunChecked(Batch& batch, RunStages& stages) {
+  absl::StatusOr<std::vector<OutputTensor>> outputs = absl::UnknownError("");
+  {
+    const RunWatch::Run run(watch_);
+    outputs = model_.Run(batch.Gather(spec_), stages);
+  }
+  RETURN_IF_ERROR(outputs.status());
+  // The model has computed, whether it said so or not.
+  stages.Over();
   std::vector<std::vector<OutputTensor>> answers;
-  absl::Status status = outputs.status();
-  const Instant computed = stages.computed(clock_.Now());
-  if (status.ok()) status = batch.Split(spec_, *outputs, answers);
+  absl::Status kept = CheckPromise(batch, *outputs);
+  if (kept.ok()) kept = batch.Split(spec_, *outputs, answers);
+  if (kept.ok()) return answers;
+  CountMismatch(batch, kept);
+  return kept;
+}
+
+absl::Status Executor::CheckPromise(const Batch& batch, std::vector<OutputTensor>& outputs) const {
+  for (size_t i = 0; i < outputs.size() && i < spec_.outputs.size(); ++i) {
+    const TensorSpec& promised = spec_.outputs[i];
+    OutputTensor& output = outputs[i];
+    if (promised.inside && Fits(*promised.inside, output.shape)) {
+      output.shape = Reshaped(*promised.inside, promised.shape, output.shape);
+    }
+  }
+  const std::optional<int64_t> rows =
+      spec_.max_batch_size > 0 ? std::optional(batch.rows()) : std::nullopt;
+  return CheckOutputs(spec_, rows, outputs);
+}
+
+void Executor::CountMismatch(const Batch& batch, const absl::Status& broken) {
+  // A batch of several is run apart.
+  if (batch.requests().size() > 1) return;
+  statistics_.Mismatched();
+  LogError("the model broke its configuration's promise",
+           {{"model", spec_.name}, {"detail", std::string(broken.message())}});
+}
+
+void Executor::AnswerAll(const Batch& batch, Answers answers, const RunStages& stages) {
   const Instant finished = clock_.Now();
-  if (status.ok()) {
+  const Instant computed = stages.computed(finished);
+  if (answers.ok()) {
     statistics_.Ran(batch.rows(), batch.elements(), batch.padding(),
                     stages.gathered() - stages.began(), computed - stages.gathered(),
                     finished - computed);
@@ -97,10 +113,10 @@ void Executor::AnswerAll(const Batch& batch, const Outputs& outputs, const RunSt
   for (size_t i = 0; i < requests.size(); ++i) {
     const RequestTimes times{WaitingLine::Queued(*requests[i]), stages.began(), stages.gathered(),
                              computed, finished};
-    if (status.ok()) {
-      requests[i]->Answer(std::move(answers[i]), times);
+    if (answers.ok()) {
+      requests[i]->Answer(std::move((*answers)[i]), times);
     } else {
-      requests[i]->Answer(status, times);
+      requests[i]->Answer(answers.status(), times);
     }
   }
 }
@@ -109,23 +125,23 @@ void Executor::AnswerAll(const Batch& batch, const Outputs& outputs, const RunSt
 void Executor::RunApart(const Batch& batch) {
   statistics_.RanApart();
   struct Apart {
-    Outputs outputs;
+    Answers answers;
     RunStages stages;
     Batch batch;
   };
   std::vector<Apart> all;
   all.reserve(batch.requests().size());
   for (Request* const request : batch.requests()) {
-    Apart& one = all.emplace_back(Apart{std::vector<OutputTensor>(), RunStages(clock_), {}});
+    Apart& one = all.emplace_back(Apart{absl::UnknownError(""), RunStages(clock_), {}});
     one.batch.Add(*request);
     if (request->terms().deadline <= clock_.Now()) {
-      one.outputs = absl::DeadlineExceededError("the deadline passed before the model could run");
+      one.answers = absl::DeadlineExceededError("the deadline passed before the model could run");
     } else {
-      one.outputs = RunChecked(one.batch, one.stages);
+      one.answers = RunGuarded(one.batch, one.stages);
     }
   }
   scheduler_.Done(batch, std::nullopt);
-  for (const Apart& one : all) AnswerAll(one.batch, one.outputs, one.stages);
+  for (Apart& one : all) AnswerAll(one.batch, std::move(one.answers), one.stages);
 }
 
 }  // namespace torchfleet::worker

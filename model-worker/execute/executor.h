@@ -35,13 +35,20 @@ class Executor {
   void Run(Batch& batch);
 
  private:
-  using Outputs = absl::StatusOr<std::vector<OutputTensor>>;
+  // The outputs of each request of a batch.
+  using Answers = absl::StatusOr<std::vector<std::vector<OutputTensor>>>;
 
   void Work(int instance);
-  Outputs RunModel(const std::vector<BatchInput>& inputs, RunStages& stages);
-  // Outputs that keep the configuration's promise, in the shapes of outside.
-  Outputs RunChecked(Batch& batch, RunStages& stages);
-  void AnswerAll(const Batch& batch, const Outputs& outputs, const RunStages& stages);
+  // Whatever the model throws, and whatever memory is missing on the way, is an
+  // error.
+  Answers RunGuarded(Batch& batch, RunStages& stages);
+  Answers RunChecked(Batch& batch, RunStages& stages);
+  // Gives outputs the shapes of outside; an error where they do not keep the
+  // configuration's promise.
+  absl::Status CheckPromise(const Batch& batch, std::vector<OutputTensor>& outputs) const;
+  // That the promise was broken is counted by the answers.
+  void CountMismatch(const Batch& batch, const absl::Status& broken);
+  void AnswerAll(const Batch& batch, Answers answers, const RunStages& stages);
   void RunApart(const Batch& batch);
 
   Scheduler& scheduler_;

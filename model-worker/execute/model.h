@@ -38,6 +38,10 @@ class RunStages {
   // or not at all.
   void Gathered() { gathered_ = clock_.Now(); }
   void Computed() { computed_ = clock_.Now(); }
+  // The model has returned.
+  void Over() {
+    if (computed_ == Instant()) Computed();
+  }
 
   Instant began() const { return began_; }
   Instant gathered() const { return gathered_ == Instant() ? began_ : gathered_; }

@@ -3,18 +3,22 @@
 #include <fmt/format.h>
 
 #include "base/status.h"
+#include "model-worker/execute/reshape.h"
 
 namespace torchfleet::worker {
 namespace {
 
 bool ShapeFits(const TensorSpec& spec, std::optional<int64_t> batch,
                const std::vector<int64_t>& shape) {
-  if (shape.size() != spec.shape.size()) return false;
-  for (size_t i = 0; i < shape.size(); ++i) {
-    const int64_t expected = i == 0 && batch ? *batch : spec.shape[i];
-    if (expected >= 0 && shape[i] != expected) return false;
-  }
-  return true;
+  return Fits(spec.shape, shape) && (!batch || shape.empty() || shape[0] == *batch);
+}
+
+// Whoever parts the rows relies on it. Strings are of any size.
+bool BytesFit(const OutputTensor& output) {
+  int64_t elements = 0;
+  return output.type == wire::DataType::kBytes ||
+         (ElementCount(output.shape, &elements) &&
+          static_cast<size_t>(elements) * wire::ElementSize(output.type) == output.bytes.size());
 }
 
 }  // namespace
@@ -39,6 +43,11 @@ absl::Status CheckOutputs(const ModelSpec& spec, std::optional<int64_t> batch,
       return absl::InternalError(
           fmt::format("output '{}': the model gave shape {}; its configuration says {}",
                       Clip(promised.name), ShapeText(output.shape), ShapeText(expected)));
+    }
+    if (!BytesFit(output)) {
+      return absl::InternalError(fmt::format(
+          "output '{}': the model gave {} bytes for shape {} of {}", Clip(promised.name),
+          output.bytes.size(), ShapeText(output.shape), wire::DataTypeName(output.type)));
     }
   }
   return absl::OkStatus();

@@ -1,5 +1,6 @@
 #include "model-worker/execute/reshape.h"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace torchfleet::worker {
@@ -15,6 +16,11 @@ std::vector<int64_t> Reshaped(const std::vector<int64_t>& from, const std::vecto
     ++at;
   }
   return reshaped;
+}
+
+bool Fits(const std::vector<int64_t>& promised, const std::vector<int64_t>& shape) {
+  return std::equal(promised.begin(), promised.end(), shape.begin(), shape.end(),
+                    [](int64_t wanted, int64_t is) { return wanted < 0 || wanted == is; });
 }
 
 }  // namespace torchfleet::worker

@@ -12,4 +12,7 @@ namespace torchfleet::worker {
 std::vector<int64_t> Reshaped(const std::vector<int64_t>& from, const std::vector<int64_t>& to,
                               const std::vector<int64_t>& shape);
 
+// Whether `shape` has the dimensions of `promised`, but for those that vary.
+bool Fits(const std::vector<int64_t>& promised, const std::vector<int64_t>& shape);
+
 }  // namespace torchfleet::worker

@@ -1,73 +1,28 @@
 #include "model-worker/execute/torch_script_model.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <torch/script.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include "base/log.h"
 #include "base/status.h"
 #include "model-worker/execute/tensor_bridge.h"
+#include "model-worker/execute/tensor_order.h"
+#include "model-worker/execute/torch_run.h"
 
 namespace torchfleet::worker {
 namespace {
-
-// `NAME__3` → 3.
-std::optional<size_t> IndexInName(const std::string& name) {
-  const size_t mark = name.rfind("__");
-  if (mark == std::string::npos) return std::nullopt;
-  size_t index = 0;
-  const char* end = name.data() + name.size();
-  const auto [rest, error] = std::from_chars(name.data() + mark + 2, end, index);
-  if (error != std::errc() || rest != end) return std::nullopt;
-  return index;
-}
-
-// Position of each tensor by the indices in their names; nothing unless those
-// are exactly 0 … n-1.
-std::optional<std::vector<size_t>> PositionsByIndex(const std::vector<TensorSpec>& specs) {
-  std::vector<size_t> positions;
-  std::vector<bool> taken(specs.size());
-  for (const TensorSpec& spec : specs) {
-    const auto index = IndexInName(spec.name);
-    if (!index || *index >= specs.size() || taken[*index]) return std::nullopt;
-    taken[*index] = true;
-    positions.push_back(*index);
-  }
-  return positions;
-}
-
-std::vector<size_t> PositionsInOrder(size_t count) {
-  std::vector<size_t> positions(count);
-  for (size_t i = 0; i < count; ++i) positions[i] = i;
-  return positions;
-}
-
-// Whether an output is an input's own memory, which is gone before the answer.
-bool LiesIn(const std::vector<BatchInput>& inputs, std::string_view bytes) {
-  return std::any_of(inputs.begin(), inputs.end(), [&](const BatchInput& input) {
-    return input.whole() && bytes.data() >= input.pieces[0].data() &&
-           bytes.data() < input.pieces[0].data() + input.pieces[0].size();
-  });
-}
-
-bool Setting(const ModelSpec& spec, const char* name, bool otherwise) {
-  const auto found = spec.parameters.find(name);
-  return found == spec.parameters.end() ? otherwise : found->second == "true";
-}
 
 class TorchScriptModel : public Model {
  public:
   TorchScriptModel(std::unique_ptr<torch::jit::Module> module, const ModelSpec& spec)
       : module_(std::move(module)),
         spec_(spec),
-        inference_mode_(Setting(spec, "INFERENCE_MODE", true)),
-        optimize_(!Setting(spec, "DISABLE_OPTIMIZED_EXECUTION", false)),
-        output_positions_(
-            PositionsByIndex(spec.outputs).value_or(PositionsInOrder(spec.outputs.size()))) {}
+        inference_mode_(BoolSetting(spec, "INFERENCE_MODE", true)),
+        optimize_(!BoolSetting(spec, "DISABLE_OPTIMIZED_EXECUTION", false)),
+        output_positions_(PositionsByIndexOrOrder(spec.outputs)) {}
 
   // Learns how forward() takes its inputs.
   absl::Status Bind() {
@@ -84,42 +39,28 @@ class TorchScriptModel : public Model {
           fmt::format("config.pbtxt names {} inputs; the model's forward() takes {}",
                       spec_.inputs.size(), names.size()));
     }
-    if (auto by_name = PositionsByName(names)) {
+    if (auto by_name = PositionsByName(spec_.inputs, names)) {
       input_positions_ = *by_name;
-    } else if (auto by_index = PositionsByIndex(spec_.inputs)) {
-      input_positions_ = *by_index;
     } else {
-      input_positions_ = PositionsInOrder(spec_.inputs.size());
+      input_positions_ = PositionsByIndexOrOrder(spec_.inputs);
     }
     return CheckArguments(arguments);
   }
 
   absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<BatchInput>& inputs,
                                                 RunStages& stages) override {
-    // Torch's threads are set up per calling thread.
-    thread_local const bool initialised = (at::init_num_threads(), true);
-    (void)initialised;
+    PrepareRunThread();
     try {
       return Forward(inputs, stages);
     } catch (const c10::Error& error) {
-      return Failure(error.what_without_backtrace());
+      return RunFailure(spec_, error.what_without_backtrace());
     } catch (const std::exception& error) {
       // The interpreter turns errors of the operators it runs into its own.
-      return Failure(error.what());
+      return RunFailure(spec_, error.what());
     }
   }
 
  private:
-  // For the caller; what torch said goes to the log.
-  absl::Status Failure(std::string_view text) const {
-    LogError("the model failed", {{"model", spec_.name}, {"detail", text}});
-    for (const char* sign : {"can't allocate memory", "not enough memory", "std::bad_alloc"}) {
-      if (text.find(sign) == std::string_view::npos) continue;
-      return absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
-    }
-    return absl::InternalError("the model failed on this input");
-  }
-
   // forward() takes one dictionary: of tensors by name, or we cannot fill it.
   absl::Status CheckDictionary(const c10::Type& type) const {
     const auto& dictionary = type.expectRef<c10::DictType>();
@@ -155,16 +96,6 @@ class TorchScriptModel : public Model {
     return absl::OkStatus();
   }
 
-  std::optional<std::vector<size_t>> PositionsByName(const std::vector<std::string>& names) const {
-    std::vector<size_t> positions;
-    for (const TensorSpec& spec : spec_.inputs) {
-      const auto found = std::find(names.begin(), names.end(), spec.name);
-      if (found == names.end()) return std::nullopt;
-      positions.push_back(static_cast<size_t>(found - names.begin()));
-    }
-    return positions;
-  }
-
   std::vector<c10::IValue> Arguments(const std::vector<BatchInput>& inputs) const {
     if (takes_dictionary_) {
       c10::Dict<std::string, at::Tensor> dictionary;
@@ -191,11 +122,7 @@ class TorchScriptModel : public Model {
     const c10::IValue result = module_->forward(std::move(arguments));
     stages.Computed();
     ASSIGN_OR_RETURN(std::vector<OutputTensor> outputs, Outputs(result));
-    for (OutputTensor& output : outputs) {
-      if (LiesIn(inputs, output.bytes)) {
-        output = OutputTensor::Own(output.type, std::move(output.shape), std::string(output.bytes));
-      }
-    }
+    OwnWhatInputsLent(inputs, outputs);
     return outputs;
   }
 
@@ -251,19 +178,11 @@ class TorchScriptModel : public Model {
   std::vector<c10::IValue> defaults_;
 };
 
-int ThreadCount(const ModelSpec& spec, const char* name) {
-  const auto found = spec.parameters.find(name);
-  if (found == spec.parameters.end()) return 1;
-  return std::max(1, std::atoi(found->second.c_str()));
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Model>> MakeTorchScriptModel(
     std::unique_ptr<torch::jit::Module> module, const ModelSpec& spec) {
-  // One thread for each executor: more of them beat more threads inside one on
-  // small models.
-  at::set_num_threads(ThreadCount(spec, "INTRA_OP_THREAD_COUNT"));
+  SetIntraOpThreads(spec);
   auto model = std::make_unique<TorchScriptModel>(std::move(module), spec);
   RETURN_IF_ERROR(model->Bind());
   return model;

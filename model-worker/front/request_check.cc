@@ -10,6 +10,9 @@
 namespace torchfleet::worker {
 namespace {
 
+// How long an input without elements may be, in the dimension that is padded.
+constexpr int64_t kLongestOfNothing = 1024;
+
 std::string InputField(std::string_view name) { return fmt::format("inputs[{}]", Clip(name)); }
 
 absl::Status Wrong(const std::string& field, const std::string& message) {
@@ -169,6 +172,13 @@ absl::Status CheckLength(const ModelSpec& spec, CheckedRequest& request) {
     const auto dimension = spec.lengths.inputs[i];
     if (request.inputs[i].absent || !dimension) continue;
     const int64_t length = request.inputs[i].shape[*dimension];
+    // Bytes stand behind the length of any other, and so bound what is made of it.
+    if (request.inputs[i].bytes.empty() && length > kLongestOfNothing) {
+      return Wrong(
+          InputField(spec.inputs[i].name) + ".shape",
+          fmt::format("input '{}' has shape {}: it is {} long but has no elements",
+                      Clip(spec.inputs[i].name), ShapeText(request.inputs[i].shape), length));
+    }
     if (std::exchange(first, false)) request.length = length;
     if (request.length == length) continue;
     return Wrong(InputField(spec.inputs[i].name) + ".shape",

@@ -75,9 +75,12 @@ class Request {
   struct Place {
     Request* before = nullptr;
     Request* after = nullptr;
+    // Of its own caller.
+    Request* own_before = nullptr;
+    Request* own_after = nullptr;
     size_t level = 0;
     // Its turn among callers; see WaitingLine.
-    double turn = 0;
+    int64_t turn = 0;
     // Behind the others of its level, as it waited too long.
     bool late = false;
     bool waits = false;

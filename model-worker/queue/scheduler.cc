@@ -17,6 +17,8 @@ constexpr size_t kMostLookedAt = 4096;
 // While all is idle, one of so many is let through whatever its outlook is:
 // what is known of the model may be long untrue.
 constexpr int kProbeEvery = 16;
+// And otherwise one in so long.
+constexpr absl::Duration kProbePause = absl::Seconds(1);
 
 absl::Status Expired() {
   return absl::DeadlineExceededError("the deadline passed before the model could run");
@@ -67,12 +69,15 @@ absl::Status Scheduler::Push(Request& request) {
       statistics_.expired += departed.expired.size();
     }
     status = Add(request, now);
+    // Loops may look after another scheduler by now.
+    if (hurry_ && status.ok()) WakeExecutor();
   }
   Answer(departed, now);
   return status;
 }
 
 absl::Status Scheduler::Add(Request& request, Instant now) {
+  RETURN_IF_ERROR(line_.Check(request.terms()));
   const auto promise = Promise(request, now);
   if (!promise.ok()) {
     ++statistics_.refused_early;
@@ -91,30 +96,33 @@ absl::Duration Scheduler::Outlook(const Request& request, Instant now) {
   const double size = SizeOf(request);
   const int64_t rows = RowsOf(request);
   const double each = size / static_cast<double>(rows);
-  const int64_t all = line_.RowsAhead(request.terms(), rows) + rows;
+  const int64_t all = line_.RowsAhead(request.terms()) + rows;
   const int64_t most = std::max<int64_t>(rules_.most, 1);
   const double batches = static_cast<double>((all - 1) / most);
   const int64_t last = (all - 1) % most + 1;
-  absl::Duration outlook = service_.Expected(static_cast<double>(last) * each) +
-                           service_.Expected(static_cast<double>(most) * each) * batches / slots_;
+  absl::Duration outlook = service_.AtLeast(static_cast<double>(last) * each) +
+                           service_.AtLeast(static_cast<double>(most) * each) * batches / slots_;
   if (running_ >= slots_) outlook += std::max(runs_until_ - now, absl::ZeroDuration());
   return outlook;
 }
 
 absl::StatusOr<Instant> Scheduler::Promise(const Request& request, Instant now) {
   const Instant deadline = request.terms().deadline;
-  if (deadline == Instant::Infinite() || deadline <= now || !service_.known()) {
-    return Instant::Infinite();
-  }
+  if (deadline <= now || !service_.known()) return Instant::Infinite();
   const absl::Duration outlook = Outlook(request, now);
-  const absl::Duration likely = outlook * (stretch_ + 3 * stretch_error_);
-  if (now + likely <= deadline) {
-    refused_in_a_row_ = 0;
-    return now + outlook;
-  }
+  // While nothing waits and nothing runs there is nothing to misjudge.
   const bool idle = line_.empty() && running_ == 0;
-  if (idle && ++refused_in_a_row_ % kProbeEvery == 0) return Instant::Infinite();
+  const absl::Duration likely = idle ? outlook : outlook * (stretch_ + 3 * stretch_error_);
+  if (now + likely <= deadline) return now + outlook;
+  if (IsProbe(idle, now)) return Instant::Infinite();
   return Hopeless(now + likely - deadline);
+}
+
+bool Scheduler::IsProbe(bool idle, Instant now) {
+  if (refused_++ == 0) probed_ = now;
+  if (now - probed_ < kProbePause && !(idle && refused_ % kProbeEvery == 0)) return false;
+  probed_ = now;
+  return true;
 }
 
 bool Scheduler::Remove(Request& request) {
@@ -126,10 +134,15 @@ bool Scheduler::Remove(Request& request) {
 }
 
 Request* Scheduler::FirstInTime(Instant now) {
+  // Where others wait the time is better theirs than of one that may be too late.
+  const auto needed = [&](const Request& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const double size = SizeOf(request);
+    return line_.size() > 1 ? service_.Upper(size) : service_.AtLeast(size);
+  };
   while (Request* const first = line_.First()) {
     // Only those whose outlook was good: what is let through is to be tried.
     const bool hopeless = WaitingLine::Promised(*first) != Instant::Infinite() &&
-                          first->terms().deadline - now < service_.Upper(SizeOf(*first));
+                          first->terms().deadline - now < needed(*first);
     if (!hopeless) return first;
     line_.Remove(*first);
     departed_.hopeless.push_back(first);
@@ -155,30 +168,41 @@ void Scheduler::Choose(Request& first) {
   }
 }
 
-// Those of nearly the first's length, nearest first, for as long as no more than
-// the part of the batch that may be is padding.
+// Those of nearly the first's length, by priority and then nearest first, for as
+// long as no more than the part of the batch that may be is padding.
 void Scheduler::ChooseByLength(Request& first) {
+  const bool in_order = spec_.line.in_order;
   std::vector<Request*> near;
   size_t looked_at = 0;
   for (Request* next = line_.Next(first); next && ++looked_at < kMostLookedAt;
        next = line_.Next(*next)) {
-    if (CanShare(spec_, first.checked(), next->checked())) near.push_back(next);
+    if (CanShare(spec_, first.checked(), next->checked())) {
+      near.push_back(next);
+    } else if (in_order) {
+      chosen_full_ = true;
+      break;
+    }
   }
   const int64_t length = first.checked().length;
-  const auto distance = [length](const Request* r) {
-    return std::abs(r->checked().length - length);
+  const auto rank = [length](const Request* r) {
+    return std::pair(WaitingLine::Level(*r), std::abs(r->checked().length - length));
   };
-  std::stable_sort(near.begin(), near.end(),
-                   [&](const Request* a, const Request* b) { return distance(a) < distance(b); });
+  if (!in_order) {
+    std::stable_sort(near.begin(), near.end(),
+                     [&](const Request* a, const Request* b) { return rank(a) < rank(b); });
+  }
   int64_t longest = length, own = RowsOf(first) * length;
   for (Request* const next : near) {
     const int64_t rows = chosen_rows_ + RowsOf(*next);
     const int64_t with_longest = std::max(longest, next->checked().length);
     const int64_t with_own = own + RowsOf(*next) * next->checked().length;
     const auto all = static_cast<double>(rows * with_longest);
-    chosen_full_ = rows > rules_.most;
-    if (chosen_full_) return;
-    if (all - static_cast<double>(with_own) > spec_.lengths.most_padding * all) continue;
+    const bool too_far = all - static_cast<double>(with_own) > spec_.lengths.most_padding * all;
+    if (rows > rules_.most || (too_far && in_order)) {
+      chosen_full_ = true;
+      return;
+    }
+    if (too_far) continue;
     chosen_.push_back(next);
     chosen_rows_ = rows;
     longest = with_longest;
@@ -220,7 +244,10 @@ BatchDecision Scheduler::Decide(Instant now) {
   statistics_.expired += departed_.expired.size() - expired;
   if (running_ >= slots_) return {};
   Request* const first = FirstInTime(now);
-  if (!first) return {};
+  if (!first) {
+    handed_over_ = false;
+    return {};
+  }
   chosen_.push_back(first);
   chosen_rows_ = RowsOf(*first);
   if (rules_.most <= 1) return {.rows = chosen_rows_};
@@ -250,6 +277,7 @@ void Scheduler::Serve(int64_t rows, Batch& batch) {
     line_.Serve(*request);
     batch.Add(*request);
   }
+  handed_over_ = false;
   ++running_;
   runs_until_ = clock_.Now() + service_.Expected(static_cast<double>(batch.elements()));
 }
@@ -286,7 +314,7 @@ bool Scheduler::Take(Batch& batch) {
       continue;
     }
     if (closed_ && line_.empty()) return false;
-    if (decision.rows > 0 && !ForLoop()) {
+    if (decision.rows > 0 && (handed_over_ || !ForLoop())) {
       Serve(decision.rows, batch);
       // There may be more for others.
       if (!line_.empty() && running_ < slots_) WakeExecutor();
@@ -313,9 +341,11 @@ Scheduler::Turn Scheduler::TakeHere(Batch& batch) {
         Serve(decision.rows, batch);
         return {.taken = true};
       }
+      handed_over_ = true;
       WakeExecutor();
     } else if (decision.until != Instant::Infinite()) {
       if (cores_ == 1 && !hurry_ && service_.known()) return {.until = decision.until};
+      handed_over_ = true;
       if (decision.until < wakes_at_) WakeExecutor();
     }
     return {.core_is_taken = cores_ == 1 && (running_ > 0 || waking_ > 0)};
@@ -328,7 +358,7 @@ void Scheduler::Done(const Batch& batch, std::optional<absl::Duration> took) {
   --running_;
   if (!took) return;
   service_.Add(static_cast<double>(std::max<int64_t>(batch.elements(), 1)), *took);
-  rate_.Remember(8 * service_.fixed());
+  rate_.Remember(8 * service_.fixed(), now);
   for (const Request* const request : batch.requests()) {
     const Instant queued = WaitingLine::Queued(*request);
     const absl::Duration promised = WaitingLine::Promised(*request) - queued;

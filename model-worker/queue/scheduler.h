@@ -12,7 +12,8 @@
 // Else TakeHere wakes an executor.
 //
 // A request that could not be done by its deadline, as batches have taken of
-// late, is refused: UNAVAILABLE, with the time after which there is room.
+// late, is refused: UNAVAILABLE, with the time after which there is room. Now and
+// then one is let through, as what is known of the model may be long untrue.
 //
 // Lifecycle: Close answers what waits with UNAVAILABLE and ends Take. Borrows the
 // clock, and each request until it is answered or removed. Thread-safe; answers
@@ -110,6 +111,8 @@ class Scheduler {
   // UNAVAILABLE where that is too late.
   absl::StatusOr<Instant> Promise(const Request& request, Instant now)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whether to let one through that would be refused.
+  bool IsProbe(bool idle, Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status Add(Request& request, Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const ModelSpec& spec_;
@@ -139,7 +142,12 @@ class Scheduler {
   // What requests took over what their outlook was, and how far from it.
   double stretch_ ABSL_GUARDED_BY(mu_) = 1;
   double stretch_error_ ABSL_GUARDED_BY(mu_) = 0;
-  int refused_in_a_row_ ABSL_GUARDED_BY(mu_) = 0;
+  // How many were refused for it, and when one was let through nevertheless.
+  uint64_t refused_ ABSL_GUARDED_BY(mu_) = 0;
+  Instant probed_ ABSL_GUARDED_BY(mu_);
+  // A loop has left what waits to executors: that it has become short since is
+  // no reason to wait for a loop.
+  bool handed_over_ ABSL_GUARDED_BY(mu_) = false;
   bool hurry_ ABSL_GUARDED_BY(mu_) = false;
   bool closed_ ABSL_GUARDED_BY(mu_) = false;
 };

@@ -6,7 +6,10 @@
 //
 // Within a level callers get the same number of rows in turn, whoever has more
 // requests waiting: start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM
-// 1996) with rows as the cost. A caller's own requests keep their order.
+// 1996) with rows as the cost. The level's turn goes on with each row served by
+// the part of one caller, so that ever new callers do not keep old ones waiting;
+// what leaves unserved gives its turn back. A caller's own requests keep their
+// order. A request without rows costs one.
 //
 // A request leaves by Remove, or by TakeExpired when its deadline passes or it
 // waited longer than its level allows; where the level says DELAY it falls
@@ -47,8 +50,13 @@ class WaitingLine {
   Request* First() const;
   Request* Next(const Request& request) const;
 
-  // Rows that would be served before a request of these terms.
-  int64_t RowsAhead(const RequestTerms& terms, int64_t rows) const;
+  // INVALID_ARGUMENT for a priority that the model has not.
+  absl::Status Check(const RequestTerms& terms) const { return LevelOf(terms).status(); }
+  // Rows that would be served before a request of these terms. Exact where each
+  // request has one row; else right to a request of each caller.
+  int64_t RowsAhead(const RequestTerms& terms) const;
+  // From 0, the highest priority's.
+  static size_t Level(const Request& request) { return request.place_.level; }
   static Instant Queued(const Request& request) { return request.place_.queued; }
   // When it leaves by itself: its deadline, or earlier.
   static Instant Expires(const Request& request) { return request.place_.expires; }
@@ -64,31 +72,44 @@ class WaitingLine {
   };
   struct Caller {
     // When its next request begins, in rows served to each.
-    double next_turn = 0;
+    int64_t next_turn = 0;
+    // Of its requests in the fair order; the last of them.
     int64_t rows = 0;
+    Request* last = nullptr;
+
+    bool waits() const { return last != nullptr; }
+    int64_t NextTurn(int64_t now) const;
   };
-  struct Level {
+  struct Lane {
     LevelRules rules;
     List fair, late;
     size_t size = 0;
-    int64_t rows = 0;
-    // The turn that was served last.
-    double turn = 0;
+    int64_t fair_rows = 0, late_rows = 0;
+    // Rows served to each who waits, in the fair order.
+    int64_t turn = 0;
     absl::flat_hash_map<uint64_t, Caller> callers;
+    // Those of them who wait, and how many are remembered before those whose
+    // turn has come anyway are forgotten.
+    size_t waiting = 0;
+    size_t most_callers = 256;
   };
 
   // By the request's priority.
   absl::StatusOr<size_t> LevelOf(const RequestTerms& terms) const;
-  void Insert(Request& request, Level& level);
+  uint64_t CallerOf(const RequestTerms& terms) const { return rules_.in_order ? 0 : terms.caller; }
+  void Insert(Request& request, Lane& lane);
+  // Gives its turn, and each one's before, to the caller's next.
+  void GiveBack(Request& request, Lane& lane, Caller& caller);
   // Takes it out of its list and the counts.
-  void Leave(Request& request);
+  void Leave(Request& request, bool served);
+  void LeaveFair(Request& request, Lane& lane);
   void FallBehind(Request& request);
 
   static void Link(List& list, Request* before, Request& request);
   static void Unlink(List& list, Request& request);
 
   const LineRules rules_;
-  std::vector<Level> levels_;
+  std::vector<Lane> lanes_;
   size_t size_ = 0;
   // Nothing is due before it.
   Instant earliest_due_ = Instant::Infinite();

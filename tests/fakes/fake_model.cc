@@ -11,6 +11,13 @@
 namespace torchfleet::worker {
 namespace {
 
+void ThrowOnPoison(const std::vector<std::string>& inputs) {
+  for (const std::string& bytes : inputs) {
+    if (bytes.find("poison") != std::string::npos) throw std::runtime_error("secret: poisoned");
+    if (bytes.find("hunger") != std::string::npos) throw std::bad_alloc();
+  }
+}
+
 class FakeModel : public Model {
  public:
   FakeModel(const ModelSpec& spec, std::string behaviour, std::chrono::milliseconds delay)
@@ -25,6 +32,7 @@ class FakeModel : public Model {
       input.CopyTo(gathered.emplace_back(input.size(), '\0').data());
     }
     stages.Gathered();
+    if (behaviour_ == "poison") ThrowOnPoison(gathered);
     if (behaviour_ == "crash" && gathered[0].find("crash") != std::string::npos) abort();
     // The time that a model takes.
     if (delay_.count() > 0) std::this_thread::sleep_for(delay_);
@@ -69,7 +77,7 @@ absl::StatusOr<std::unique_ptr<Model>> LoadFakeModel(const ModelFile& file, cons
 absl::StatusOr<std::unique_ptr<Model>> MakeFakeModel(const ModelSpec& spec) {
   const std::string behaviour = Parameter(spec, "fake", "echo");
   for (const char* known :
-       {"echo", "delay", "throw", "bad_alloc", "wrong_shape", "wrong", "crash"}) {
+       {"echo", "delay", "throw", "bad_alloc", "poison", "wrong_shape", "wrong", "crash"}) {
     if (behaviour != known) continue;
     const auto delay = std::chrono::milliseconds(
         behaviour == "delay" ? std::atoi(Parameter(spec, "delay_ms", "100").c_str()) : 0);

@@ -6,6 +6,8 @@
 //   delay        echo after `delay_ms`
 //   throw        throws std::runtime_error
 //   bad_alloc    throws std::bad_alloc
+//   poison       throws std::runtime_error when an input contains "poison", and
+//                std::bad_alloc when one contains "hunger"; else echo
 //   wrong_shape  echo with one dimension too many
 //   wrong        echo, but each third batch comes out with other bytes
 //   crash        aborts the process when the first input contains "crash"

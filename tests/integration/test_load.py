@@ -187,14 +187,15 @@ def test_an_open_loop_counts_deadlines_as_what_was_expected(fleet):
     fleet.add_model("slow", inputs=FLOATS, fake="delay", delay_ms="100")
     worker = fleet.start_worker("slow")
     flags = ["--rate", "100", "--duration", "1s", "--warm-up", "0s", "--timeout", "300ms"]
-    # Where the server's clock is first, it is the server that cancels.
-    expected = ["--expect", "DEADLINE_EXCEEDED", "--expect", "CANCELLED"]
-    report = load(worker, *flags, *expected, model="slow")
-    assert set(report["codes"]) <= {"OK", "DEADLINE_EXCEEDED", "CANCELLED"}
-    assert report["codes"]["OK"] > 0 < report["codes"]["DEADLINE_EXCEEDED"]
-    assert report["failed"] == 0
+    # The first ones pass their deadline in the queue; once the worker knows how long
+    # the model takes it refuses. Where its clock is first, it is the server that cancels.
+    late = ("DEADLINE_EXCEEDED", "CANCELLED", "UNAVAILABLE")
+    report = load(worker, *flags, *(word for code in late for word in ("--expect", code)),
+                  model="slow")
+    assert report["codes"]["OK"] > 0 == report["failed"]
+    assert set(report["codes"]) <= {"OK", *late} and len(report["codes"]) > 1
     report = load(worker, *flags, "--expect", "CANCELLED", code=1, model="slow")
-    assert report["failed"] == report["codes"]["DEADLINE_EXCEEDED"] > 0
+    assert report["failed"] == sum(report["codes"].get(code, 0) for code in late[::2]) > 0
 
 
 def test_requests_from_a_file(fleet, tmp_path):

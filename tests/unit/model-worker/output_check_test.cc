@@ -18,7 +18,9 @@ ModelSpec Spec() {
 }
 
 std::vector<OutputTensor> Outputs() {
-  return {{DataType::kFp32, {2, 10}, {}, nullptr}, {DataType::kInt64, {2, 3}, {}, nullptr}};
+  static const std::string bytes(80, '\0');
+  return {{DataType::kFp32, {2, 10}, bytes, nullptr},
+          {DataType::kInt64, {2, 3}, std::string_view(bytes).substr(0, 48), nullptr}};
 }
 
 TEST_CASE("CheckOutputs: what keeps the promise passes", "[worker][output]") {
@@ -51,6 +53,9 @@ TEST_CASE("CheckOutputs: INTERNAL for what breaks it, naming both sides", "[work
          outputs[1].shape = {1, 3};
        },
        "output 'top'"},
+      {[](auto& outputs) { outputs[0].bytes.remove_suffix(1); },
+       "gave 79 bytes for shape [2,10] of FP32"},
+      {[](auto& outputs) { outputs[1].bytes = {}; }, "gave 0 bytes for shape [2,3] of INT64"},
   };
   for (const Row& row : rows) {
     auto outputs = Outputs();
@@ -65,12 +70,14 @@ TEST_CASE("CheckOutputs: without a batch the first dimension is like others", "[
   ModelSpec spec = Spec();
   spec.max_batch_size = 0;
   spec.outputs = {{"y", DataType::kFp32, {4}}, {"n", DataType::kFp32, {}}};
-  CHECK(CheckOutputs(spec, std::nullopt,
-                     {{DataType::kFp32, {4}, {}, nullptr}, {DataType::kFp32, {}, {}, nullptr}})
-            .ok());
+  const std::string sixteen(16, '\0'), twelve(12, '\0'), four(4, '\0');
+  CHECK(
+      CheckOutputs(spec, std::nullopt,
+                   {{DataType::kFp32, {4}, sixteen, nullptr}, {DataType::kFp32, {}, four, nullptr}})
+          .ok());
   CHECK_FALSE(
       CheckOutputs(spec, std::nullopt,
-                   {{DataType::kFp32, {3}, {}, nullptr}, {DataType::kFp32, {}, {}, nullptr}})
+                   {{DataType::kFp32, {3}, twelve, nullptr}, {DataType::kFp32, {}, four, nullptr}})
           .ok());
 }
 

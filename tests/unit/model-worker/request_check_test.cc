@@ -225,5 +225,48 @@ TEST_CASE("CheckCounts: refuses more tensors than there are, by their number", "
   CHECK(BadField(CheckCounts(Spec(), 3, 0)) == "inputs");
 }
 
+// Requests of unequal lengths, with a mask that the worker makes.
+ModelSpec Lengths() {
+  ModelSpec spec;
+  spec.name = "tokens";
+  spec.max_batch_size = 8;
+  spec.inputs = {{"ids", DataType::kInt32, {-1, -1, -1}}, {"mask", DataType::kInt64, {-1, -1}}};
+  spec.outputs = {{"y", DataType::kFp32, {-1, 2}}};
+  spec.lengths.inputs = {1, 1};
+  spec.lengths.outputs = {std::nullopt};
+  spec.lengths.mask = 1;
+  return spec;
+}
+
+TEST_CASE("CheckRequest: inputs of a request are equally long, and what is made may be left out",
+          "[worker][front]") {
+  const ModelSpec spec = Lengths();
+  const std::string ids(2 * 3 * 2 * 4, '\0'), mask(2 * 3 * 8, '\0');
+  const auto alone = CheckRequest(spec, {{"ids", "INT32", {2, 3, 2}, ids}}, {});
+  REQUIRE(alone.ok());
+  CHECK(alone->length == 3);
+  CHECK(alone->rows() == 2);
+  CHECK(alone->inputs[1].absent);
+  CHECK(CheckRequest(spec, {{"ids", "INT32", {2, 3, 2}, ids}, {"mask", "INT64", {2, 3}, mask}}, {})
+            .ok());
+  const auto unequal = CheckRequest(
+      spec, {{"ids", "INT32", {2, 3, 2}, ids}, {"mask", "INT64", {2, 2}, mask.substr(0, 32)}}, {});
+  CHECK(absl::IsInvalidArgument(unequal.status()));
+  CHECK(BadField(unequal.status()) == "inputs[mask].shape");
+}
+
+TEST_CASE("CheckRequest: a length that no bytes stand behind is refused", "[worker][front]") {
+  const ModelSpec spec = Lengths();
+  for (const int64_t length : {int64_t{1} << 20, int64_t{1} << 62}) {
+    for (const int64_t rows : {0, 1}) {
+      const auto huge = CheckRequest(spec, {{"ids", "INT32", {rows, length, 0}, ""}}, {});
+      CHECK(absl::IsInvalidArgument(huge.status()));
+      CHECK(BadField(huge.status()) == "inputs[ids].shape");
+    }
+  }
+  CHECK(CheckRequest(spec, {{"ids", "INT32", {1, 5, 0}, ""}}, {}).ok());
+  CHECK(CheckRequest(spec, {{"ids", "INT32", {0, 5, 3}, ""}}, {}).ok());
+}
+
 }  // namespace
 }  // namespace torchfleet::worker

@@ -242,7 +242,7 @@ TEST_CASE("TorchScript: refuses at load what forward() cannot take", "[worker][t
           "Dict[str, Tensor]");
   ModelSpec other = Spec({Floats("a"), Floats("b")}, y);
   other.platform = "torch_aoti";
-  refused(kMinus, other, "torch_aoti");
+  refused(kMinus, other, "no AOTInductor model");
 }
 
 TEST_CASE("TorchScript: a missing, damaged or cut file is FAILED_PRECONDITION", "[worker][torch]") {
