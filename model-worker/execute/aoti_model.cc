@@ -108,7 +108,7 @@ class AotiModel : public Model {
     if (names) {
       if (auto positions = PositionsByName(specs, *names)) return *std::move(positions);
     }
-    return PositionsByIndexOrOrder(specs);
+    return PositionsByIndexOrOrder(specs, names ? names->size() : specs.size());
   }
 
   // Rows of the batch, where there is one.
@@ -221,7 +221,7 @@ class AotiModel : public Model {
 
 absl::StatusOr<std::unique_ptr<Model>> MakeAotiModel(std::unique_ptr<Runner> runner,
                                                      const ModelSpec& spec) {
-  SetIntraOpThreads(spec);
+  SetThreads(spec);
   auto model = std::make_unique<AotiModel>(std::move(runner), spec);
   RETURN_IF_ERROR(model->Bind());
   RETURN_IF_ERROR(model->Try());

@@ -102,7 +102,7 @@ absl::StatusOr<OutputTensor> FromTorch(const TensorSpec& spec, const c10::IValue
     return absl::InternalError(fmt::format("output '{}': the model gave {}, expected a tensor",
                                            Clip(spec.name), value.tagKind()));
   }
-  const at::Tensor tensor = value.toTensor().to(at::kCPU).contiguous();
+  const at::Tensor tensor = value.toTensor().to(at::kCPU).contiguous().resolve_neg();
   for (const Pair& pair : kTypes) {
     if (pair.torch != tensor.scalar_type()) continue;
     return OutputTensor{pair.wire,

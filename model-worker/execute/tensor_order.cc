@@ -31,20 +31,21 @@ std::optional<std::vector<size_t>> PositionsByName(const std::vector<TensorSpec>
   return positions;
 }
 
-std::optional<std::vector<size_t>> PositionsByIndex(const std::vector<TensorSpec>& specs) {
+std::optional<std::vector<size_t>> PositionsByIndex(const std::vector<TensorSpec>& specs,
+                                                    size_t count) {
   std::vector<size_t> positions;
-  std::vector<bool> taken(specs.size());
+  std::vector<bool> taken(count);
   for (const TensorSpec& spec : specs) {
     const auto index = IndexInName(spec.name);
-    if (!index || *index >= specs.size() || taken[*index]) return std::nullopt;
+    if (!index || *index >= count || taken[*index]) return std::nullopt;
     taken[*index] = true;
     positions.push_back(*index);
   }
   return positions;
 }
 
-std::vector<size_t> PositionsByIndexOrOrder(const std::vector<TensorSpec>& specs) {
-  if (auto positions = PositionsByIndex(specs)) return *std::move(positions);
+std::vector<size_t> PositionsByIndexOrOrder(const std::vector<TensorSpec>& specs, size_t count) {
+  if (auto positions = PositionsByIndex(specs, count)) return *std::move(positions);
   std::vector<size_t> positions(specs.size());
   std::iota(positions.begin(), positions.end(), 0);
   return positions;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 
 #include "base/log.h"
 
@@ -17,6 +18,12 @@ bool LiesIn(const std::vector<BatchInput>& inputs, std::string_view bytes) {
   });
 }
 
+std::optional<int> ThreadCount(const ModelSpec& spec, const char* name) {
+  const auto found = spec.parameters.find(name);
+  if (found == spec.parameters.end()) return std::nullopt;
+  return std::max(1, std::atoi(found->second.c_str()));
+}
+
 }  // namespace
 
 bool BoolSetting(const ModelSpec& spec, const char* name, bool otherwise) {
@@ -24,10 +31,16 @@ bool BoolSetting(const ModelSpec& spec, const char* name, bool otherwise) {
   return found == spec.parameters.end() ? otherwise : found->second == "true";
 }
 
-void SetIntraOpThreads(const ModelSpec& spec) {
-  const auto found = spec.parameters.find("INTRA_OP_THREAD_COUNT");
-  at::set_num_threads(
-      found == spec.parameters.end() ? 1 : std::max(1, std::atoi(found->second.c_str())));
+void SetThreads(const ModelSpec& spec) {
+  at::set_num_threads(ThreadCount(spec, "INTRA_OP_THREAD_COUNT").value_or(1));
+  const std::optional<int> forks = ThreadCount(spec, "INTER_OP_THREAD_COUNT");
+  if (!forks || at::get_num_interop_threads() == static_cast<size_t>(*forks)) return;
+  try {
+    at::set_num_interop_threads(*forks);
+  } catch (const std::exception&) {
+    LogWarning("INTER_OP_THREAD_COUNT is heeded after a restart: the threads run already",
+               {{"model", spec.name}, {"threads", at::get_num_interop_threads()}});
+  }
 }
 
 void PrepareRunThread() {

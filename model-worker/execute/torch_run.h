@@ -12,9 +12,11 @@ namespace torchfleet::worker {
 // "true" or not, by the parameters of config.pbtxt.
 bool BoolSetting(const ModelSpec& spec, const char* name, bool otherwise);
 
-// As many threads inside a run as INTRA_OP_THREAD_COUNT says; one by itself: more
-// executors beat more threads inside one on small models. Of the whole process.
-void SetIntraOpThreads(const ModelSpec& spec);
+// As many threads inside an operator as INTRA_OP_THREAD_COUNT says; one by itself:
+// more executors beat more threads inside one on small models. And as many for what
+// a model forks as INTER_OP_THREAD_COUNT says; these cannot be more or fewer later.
+// Of the whole process.
+void SetThreads(const ModelSpec& spec);
 // On each thread, before it runs a model.
 void PrepareRunThread();
 

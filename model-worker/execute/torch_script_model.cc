@@ -21,12 +21,13 @@ class TorchScriptModel : public Model {
       : module_(std::move(module)),
         spec_(spec),
         inference_mode_(BoolSetting(spec, "INFERENCE_MODE", true)),
-        optimize_(!BoolSetting(spec, "DISABLE_OPTIMIZED_EXECUTION", false)),
-        output_positions_(PositionsByIndexOrOrder(spec.outputs)) {}
+        optimize_(!BoolSetting(spec, "DISABLE_OPTIMIZED_EXECUTION", false)) {}
 
-  // Learns how forward() takes its inputs.
+  // Learns how forward() takes its inputs and gives its outputs.
   absl::Status Bind() {
-    const auto& arguments = module_->get_method("forward").function().getSchema().arguments();
+    const c10::FunctionSchema& schema = module_->get_method("forward").function().getSchema();
+    output_positions_ = PositionsByIndexOrOrder(spec_.outputs, OutputCount(schema));
+    const auto& arguments = schema.arguments();
     std::vector<std::string> names;
     for (size_t i = 1; i < arguments.size(); ++i) {
       names.push_back(arguments[i].name());
@@ -42,7 +43,7 @@ class TorchScriptModel : public Model {
     if (auto by_name = PositionsByName(spec_.inputs, names)) {
       input_positions_ = *by_name;
     } else {
-      input_positions_ = PositionsByIndexOrOrder(spec_.inputs);
+      input_positions_ = PositionsByIndexOrOrder(spec_.inputs, names.size());
     }
     return CheckArguments(arguments);
   }
@@ -61,6 +62,15 @@ class TorchScriptModel : public Model {
   }
 
  private:
+  // Of a tuple that is known; of a list only what is configured.
+  size_t OutputCount(const c10::FunctionSchema& schema) const {
+    const auto& returns = schema.returns();
+    if (returns.size() != 1 || returns[0].type()->kind() != c10::TypeKind::TupleType) {
+      return spec_.outputs.size();
+    }
+    return std::max(returns[0].type()->containedTypes().size(), spec_.outputs.size());
+  }
+
   // forward() takes one dictionary: of tensors by name, or we cannot fill it.
   absl::Status CheckDictionary(const c10::Type& type) const {
     const auto& dictionary = type.expectRef<c10::DictType>();
@@ -170,7 +180,7 @@ class TorchScriptModel : public Model {
   const bool inference_mode_;
   const bool optimize_;
   // Where in the model's result each of the spec's outputs is.
-  const std::vector<size_t> output_positions_;
+  std::vector<size_t> output_positions_;
   bool takes_dictionary_ = false;
   // Where in forward()'s arguments each of the spec's inputs goes.
   std::vector<size_t> input_positions_;
@@ -182,7 +192,7 @@ class TorchScriptModel : public Model {
 
 absl::StatusOr<std::unique_ptr<Model>> MakeTorchScriptModel(
     std::unique_ptr<torch::jit::Module> module, const ModelSpec& spec) {
-  SetIntraOpThreads(spec);
+  SetThreads(spec);
   auto model = std::make_unique<TorchScriptModel>(std::move(module), spec);
   RETURN_IF_ERROR(model->Bind());
   return model;

@@ -9,6 +9,7 @@
 #include "base/status.h"
 #include "model-worker/load/model_digest.h"
 #include "model-worker/load/serving_rules.h"
+#include "model-worker/load/settings.h"
 
 namespace torchfleet::worker {
 namespace {
@@ -105,6 +106,7 @@ absl::StatusOr<ModelSpec> MakeSpec(const inference::ModelConfig& config, int64_t
   for (const auto& [name, value] : config.parameters()) {
     spec.parameters[name] = value.string_value();
   }
+  RETURN_IF_ERROR(ReadSettings(spec.parameters));
   RETURN_IF_ERROR(ReadServingRules(config, spec));
   return spec;
 }
@@ -132,6 +134,9 @@ absl::StatusOr<RepositoryModel> ReadModel(const std::filesystem::path& repositor
   }
   result.version = *found;
   ASSIGN_OR_RETURN(result.spec, MakeSpec(result.config, result.version.version));
+  for (const std::string& name : Unheeded(result.spec.parameters)) {
+    LogWarning("a parameter of config.pbtxt is not heeded", {{"parameter", name}});
+  }
   return result;
 }
 

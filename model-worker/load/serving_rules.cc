@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <limits>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
@@ -138,9 +140,11 @@ absl::Status ReadDimensions(const char* parameter, const ModelSpec& spec,
     ASSIGN_OR_RETURN(const size_t index, IndexOf(parameter, tensors, name));
     ASSIGN_OR_RETURN(const double dimension, Number(parameter, value));
     const TensorSpec& tensor = tensors[index];
-    const auto at = static_cast<size_t>(std::max(dimension, 0.0));
-    if (at < 1 || at >= tensor.shape.size() || tensor.shape[at] >= 0 ||
-        tensor.type == wire::DataType::kBytes || tensor.inside) {
+    const auto rank = static_cast<double>(tensor.shape.size());
+    const bool is_one = dimension >= 1 && dimension < rank && std::trunc(dimension) == dimension;
+    const auto at = static_cast<size_t>(is_one ? dimension : 0);
+    if (!is_one || tensor.shape[at] >= 0 || tensor.type == wire::DataType::kBytes ||
+        tensor.inside) {
       return Wrong(fmt::format(
           "{} has '{}:{}'; expected a dimension that varies (-1), counted from 1 as the batch is "
           "0, of numbers without a reshape; the shape is {}",
@@ -151,14 +155,20 @@ absl::Status ReadDimensions(const char* parameter, const ModelSpec& spec,
   return absl::OkStatus();
 }
 
+// Nothing when it is not among the element's numbers.
 template <typename Element>
-std::string ElementBytes(double number) {
+std::optional<std::string> ElementBytes(double number) {
+  if constexpr (std::is_integral_v<Element>) {
+    // 2^31 and 2^63 are one too many, and doubles.
+    const double end = -static_cast<double>(std::numeric_limits<Element>::min());
+    if (!(number >= -end && number < end) || std::trunc(number) != number) return std::nullopt;
+  }
   const auto element = static_cast<Element>(number);
   return std::string(reinterpret_cast<const char*>(&element), sizeof element);
 }
 
 // Zero in every type, and the numbers of those types that token ids have.
-absl::StatusOr<std::string> PaddingElement(const TensorSpec& tensor, double number) {
+std::optional<std::string> PaddingElement(const TensorSpec& tensor, double number) {
   switch (tensor.type) {
     case wire::DataType::kInt32:
       return ElementBytes<int32_t>(number);
@@ -172,10 +182,7 @@ absl::StatusOr<std::string> PaddingElement(const TensorSpec& tensor, double numb
       break;
   }
   if (number == 0) return std::string(wire::ElementSize(tensor.type), '\0');
-  return Wrong(
-      fmt::format("PADDING_VALUES has another value than 0 for '{}', which is {}; "
-                  "expected INT32, INT64, FP32 or FP64",
-                  Clip(tensor.name), wire::DataTypeName(tensor.type)));
+  return std::nullopt;
 }
 
 absl::Status ReadPadding(const ModelSpec& spec, LengthRules& lengths) {
@@ -187,7 +194,15 @@ absl::Status ReadPadding(const ModelSpec& spec, LengthRules& lengths) {
     for (const auto& [name, value] : pairs) {
       ASSIGN_OR_RETURN(const size_t index, IndexOf("PADDING_VALUES", spec.inputs, name));
       ASSIGN_OR_RETURN(const double number, Number("PADDING_VALUES", value));
-      ASSIGN_OR_RETURN(lengths.padding[index], PaddingElement(spec.inputs[index], number));
+      const TensorSpec& tensor = spec.inputs[index];
+      const auto element = PaddingElement(tensor, number);
+      if (!element) {
+        return Wrong(fmt::format(
+            "PADDING_VALUES has '{}' for '{}', which is {}; expected one of its numbers, and 0 "
+            "unless it is INT32, INT64, FP32 or FP64",
+            Clip(value), Clip(name), wire::DataTypeName(tensor.type)));
+      }
+      lengths.padding[index] = *element;
     }
   }
   if (const std::string* const text = Parameter(spec, "MAX_PADDING_PERCENT")) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <fstream>
 #include <random>
 
@@ -96,6 +97,19 @@ absl::StatusOr<std::string> InputBytes(const ModelWarmup& warmup, const ModelWar
   return std::string(static_cast<size_t>(count) * wire::ElementSize(tensor.type), '\0');
 }
 
+// Whether these are `count` strings, each behind its length, and nothing else.
+bool AreStrings(std::string_view bytes, int64_t count) {
+  for (; count > 0; --count) {
+    uint32_t length = 0;
+    if (bytes.size() < sizeof(length)) return false;
+    std::memcpy(&length, bytes.data(), sizeof(length));
+    bytes.remove_prefix(sizeof(length));
+    if (bytes.size() < length) return false;
+    bytes.remove_prefix(length);
+  }
+  return bytes.empty();
+}
+
 absl::Status AddInput(const ModelWarmup& warmup, const ModelWarmup::Input& input, int64_t rows,
                       const TensorSpec& tensor, const std::filesystem::path& folder,
                       WarmUpRun& run) {
@@ -118,6 +132,12 @@ absl::Status AddInput(const ModelWarmup& warmup, const ModelWarmup::Input& input
     return absl::FailedPreconditionError(fmt::format(
         "model_warmup '{}': input '{}' has {} bytes in its file; shape {} takes {}",
         Clip(warmup.name()), Clip(tensor.name), bytes.size(), ShapeText(shape), expected));
+  }
+  if (tensor.type == wire::DataType::kBytes && !AreStrings(bytes, count)) {
+    return absl::FailedPreconditionError(fmt::format(
+        "model_warmup '{}': the file of input '{}' does not hold the {} strings of shape {}, each "
+        "behind its length in 4 little-endian bytes",
+        Clip(warmup.name()), Clip(tensor.name), count, ShapeText(shape)));
   }
   if (tensor.inside) shape = Reshaped(tensor.shape, *tensor.inside, shape);
   run.bytes.push_back(std::move(bytes));

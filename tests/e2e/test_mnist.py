@@ -11,7 +11,7 @@ import tritonclient.grpc as triton
 from PIL import Image
 
 import fleet as lib
-from test_up import Up
+from up import Up
 
 MNIST = os.path.join(lib.ROOT, "examples", "mnist")
 

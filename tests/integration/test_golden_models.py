@@ -131,7 +131,7 @@ def test_padding_is_of_the_value_that_the_model_knows(fleet):
 ])
 def test_rules_that_contradict_the_model_end_the_start(fleet, values, says):
     ENCODER.write(fleet.repository, "encoder", parameters(**values), save=False)
-    said = refusal(fleet, "encoder")
+    said = refusal(fleet, "encoder", "torchfleet-fake-worker")
     assert says in said and "frame #" not in said
 
 

@@ -13,17 +13,16 @@ from torch_models import TYPES
 BY_NAME = {name: kind for kind, name in TYPES.items()}
 
 
-def start_worker(fleet, model, registry=None, *arguments, version=0):
-    """A torchfleet-worker for a model of the fleet's repository."""
-    where = ["--registry", registry.address] if registry else []
-    return fleet.start("torchfleet-worker", "--repository", fleet.repository, "--model", model,
-                       "--model-version", str(version), *where, *arguments)
+def start_worker(fleet, model, binary="torchfleet-worker"):
+    """A worker for a model of the fleet's repository."""
+    return fleet.start(binary, "--repository", fleet.repository, "--model", model)
 
 
-def refusal(fleet, model):
-    """What a worker says that does not start."""
+def refusal(fleet, model, binary="torchfleet-worker"):
+    """What a worker says that does not start. torchfleet-fake-worker reads a
+    configuration as the other does, and is there sooner."""
     try:
-        process = start_worker(fleet, model)
+        process = start_worker(fleet, model, binary)
     except RuntimeError as error:
         return str(error)
     raise AssertionError(f"it started:\n{process.output()}")

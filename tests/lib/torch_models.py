@@ -169,7 +169,7 @@ def texts(rows):
 
 
 def sequence(rows, length):
-    return {"x": floats(rows, length, 6), "lengths": torch.full((rows,), length)}
+    return {"x": floats(rows, length, 6), "lengths": torch.full((rows, 1), length)}
 
 
 def sentence(rows, length):
@@ -274,6 +274,30 @@ class Mean(nn.Module):
 class Flat(nn.Module):
     def forward(self, x):
         return x.flatten(1)
+
+
+class Spins(nn.Module):
+    """Takes as long as the request says."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.eye(192))
+
+    def forward(self, x):
+        y = self.weight
+        for _ in range(int(x[0, 0])):
+            y = y.mm(self.weight)
+        return x + y[0, 0]
+
+
+def doubled(x):
+    return x * 2
+
+
+class Forks(nn.Module):
+    def forward(self, x):
+        futures = [torch.jit.fork(doubled, x), torch.jit.fork(doubled, x + 1)]
+        return torch.jit.wait(futures[0]) + torch.jit.wait(futures[1])
 
 
 F, I = torch.float32, torch.int64

@@ -91,6 +91,13 @@ TEST_CASE("TorchScript: inputs by argument name, by index, else in order", "[wor
   CHECK(RunFloats(kMinus, Spec({Floats("b"), Floats("a")}, y), {1, 10})[0] == 9);
   CHECK(RunFloats(kMinus, Spec({Floats("IN__1"), Floats("IN__0")}, y), {1, 10})[0] == 9);
   CHECK(RunFloats(kMinus, Spec({Floats("left"), Floats("right")}, y), {1, 10})[0] == -9);
+  // The one between is left out.
+  const std::string ends =
+      "def forward(self, a, b: Optional[Tensor] = None, c: Optional[Tensor] = None):\n"
+      "  if c is None:\n"
+      "    return a\n"
+      "  return a - c\n";
+  CHECK(RunFloats(ends, Spec({Floats("IN__2"), Floats("IN__0")}, y), {1, 10})[0] == 9);
   // Not all are argument names, and not all indices are there.
   CHECK(RunFloats(kMinus, Spec({Floats("b"), Floats("right")}, y), {1, 10})[0] == -9);
   CHECK(RunFloats(kMinus, Spec({Floats("IN__1"), Floats("IN__2")}, y), {1, 10})[0] == -9);
@@ -114,6 +121,9 @@ TEST_CASE("TorchScript: outputs from a tuple or a list, by index or in order", "
     CHECK(RunFloats(source, Spec(ab, {Floats("O__1"), Floats("O__0")}), {10, 1}) == Values{9, 11});
     CHECK(RunFloats(source, Spec(ab, {Floats("p")}), {10, 1}) == Values{11});
   }
+  // Of a tuple also the later ones alone; of two there is no third.
+  CHECK(RunFloats(tuple, Spec(ab, {Floats("O__1")}), {10, 1}) == std::vector<float>{9});
+  CHECK(RunFloats(tuple, Spec(ab, {Floats("O__2")}), {10, 1}) == std::vector<float>{11});
 }
 
 TEST_CASE("TorchScript: every numeric datatype goes in and comes out as it was",
