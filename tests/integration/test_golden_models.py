@@ -164,7 +164,6 @@ def test_no_rows_and_too_many(fleet):
     code, text = failure(worker, request("mlp", case.ask(17)))
     assert code == lib.grpc.StatusCode.INVALID_ARGUMENT
     assert "'INPUT__0' has shape [17,20]" in text and "at most 16" in text
-    # Also as the last one before the worker is asked for what it can do.
     case.check(case.expected(asked[1]), outputs(ask(worker, request("mlp", asked[1]))))
 
 
