@@ -144,6 +144,7 @@ Request* Scheduler::FirstInTime(Instant now) {
     const bool hopeless = WaitingLine::Promised(*first) != Instant::Infinite() &&
                           first->terms().deadline - now < needed(*first);
     if (!hopeless) return first;
+    LearnStretch(*first, now + needed(*first));
     line_.Remove(*first);
     departed_.hopeless.push_back(first);
     ++statistics_.refused_early;
@@ -238,25 +239,44 @@ BatchChance Scheduler::Chance(Instant now) {
 BatchDecision Scheduler::Decide(Instant now) {
   chosen_.clear();
   chosen_rows_ = 0;
-  chosen_full_ = false;
   const size_t expired = departed_.expired.size();
   line_.TakeExpired(now, departed_.expired);
   statistics_.expired += departed_.expired.size() - expired;
   if (running_ >= slots_) return {};
-  Request* const first = FirstInTime(now);
-  if (!first) {
-    handed_over_ = false;
-    return {};
-  }
-  chosen_.push_back(first);
-  chosen_rows_ = RowsOf(*first);
-  if (rules_.most <= 1) return {.rows = chosen_rows_};
-  if (spec_.lengths.any()) {
-    ChooseByLength(*first);
-  } else {
-    Choose(*first);
-  }
+  do {
+    Request* const first = FirstInTime(now);
+    if (!first) {
+      handed_over_ = false;
+      return {};
+    }
+    chosen_.assign(1, first);
+    chosen_rows_ = RowsOf(*first);
+    chosen_full_ = false;
+    if (rules_.most <= 1) return {.rows = chosen_rows_};
+    if (spec_.lengths.any()) {
+      ChooseByLength(*first);
+    } else {
+      Choose(*first);
+    }
+  } while (DropLate(now));
   return DecideBatch(rules_, Chance(now), now);
+}
+
+// Only while more wait than fit: their places are then better others'.
+bool Scheduler::DropLate(Instant now) {
+  if (line_.size() <= chosen_.size() || !service_.known()) return false;
+  const Instant done = now + service_.Upper(ChosenSize());
+  const size_t before = departed_.hopeless.size();
+  for (Request* const request : chosen_) {
+    if (WaitingLine::Promised(*request) == Instant::Infinite()) continue;
+    if (request->terms().deadline >= done) continue;
+    LearnStretch(*request, done);
+    line_.Remove(*request);
+    departed_.hopeless.push_back(request);
+  }
+  const size_t dropped = departed_.hopeless.size() - before;
+  statistics_.refused_early += dropped;
+  return dropped > 0;
 }
 
 bool Scheduler::ForLoop() const {
@@ -359,14 +379,16 @@ void Scheduler::Done(const Batch& batch, std::optional<absl::Duration> took) {
   if (!took) return;
   service_.Add(static_cast<double>(std::max<int64_t>(batch.elements(), 1)), *took);
   rate_.Remember(8 * service_.fixed(), now);
-  for (const Request* const request : batch.requests()) {
-    const Instant queued = WaitingLine::Queued(*request);
-    const absl::Duration promised = WaitingLine::Promised(*request) - queued;
-    if (promised == absl::InfiniteDuration() || promised <= absl::ZeroDuration()) continue;
-    const double stretch = std::clamp(absl::FDivDuration(now - queued, promised), 0.5, 20.0);
-    stretch_error_ += 0.02 * (std::abs(stretch - stretch_) - stretch_error_);
-    stretch_ += 0.02 * (stretch - stretch_);
-  }
+  for (const Request* const request : batch.requests()) LearnStretch(*request, now);
+}
+
+void Scheduler::LearnStretch(const Request& request, Instant done) {
+  const Instant queued = WaitingLine::Queued(request);
+  const absl::Duration promised = WaitingLine::Promised(request) - queued;
+  if (promised == absl::InfiniteDuration() || promised <= absl::ZeroDuration()) return;
+  const double stretch = std::clamp(absl::FDivDuration(done - queued, promised), 0.5, 20.0);
+  stretch_error_ += 0.02 * (std::abs(stretch - stretch_) - stretch_error_);
+  stretch_ += 0.02 * (stretch - stretch_);
 }
 
 void Scheduler::Answer(Departed& departed, Instant now) {

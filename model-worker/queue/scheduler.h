@@ -94,6 +94,11 @@ class Scheduler {
   BatchChance Chance(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The first request that can still be done in time.
   Request* FirstInTime(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // `request` is done, or would be, by then.
+  void LearnStretch(const Request& request, Instant done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Takes those out of what is chosen that would be too late with it; whether
+  // there were any.
+  bool DropLate(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   double ChosenSize() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether it is for a loop to run what is chosen.
   bool ForLoop() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
