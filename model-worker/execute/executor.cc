@@ -5,10 +5,18 @@
 
 #include "base/log.h"
 #include "model-worker/execute/cpu_pinning.h"
+#include "model-worker/execute/memory_budget.h"
 #include "model-worker/execute/output_check.h"
 #include "model-worker/execute/reshape.h"
 
 namespace torchfleet::worker {
+namespace {
+
+absl::Status NoMemory() {
+  return absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
+}
+
+}  // namespace
 
 Executor::Executor(Scheduler& scheduler, Model& model, const ModelSpec& spec,
                    ExecutionStatistics& statistics, RunWatch& watch, const Clock& clock)
@@ -68,11 +76,15 @@ Executor::Outputs Executor::RunChecked(Batch& batch, RunStages& stages) {
 
 Executor::Outputs Executor::RunModel(const std::vector<BatchInput>& inputs, RunStages& stages) {
   const RunWatch::Run run(watch_);
+  const uint64_t refusals = MemoryBudget::refusals_here();
   try {
-    return model_.Run(inputs, stages);
+    Outputs outputs = model_.Run(inputs, stages);
+    // Whatever the model made of it.
+    if (outputs.ok() || MemoryBudget::refusals_here() == refusals) return outputs;
+    return NoMemory();
   } catch (const std::bad_alloc&) {
     LogError("memory did not suffice for a request", {{"model", spec_.name}});
-    return absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
+    return NoMemory();
   } catch (const std::exception& error) {
     LogError("the model failed", {{"model", spec_.name}, {"detail", error.what()}});
     return absl::InternalError("the model failed on this input");
