@@ -59,7 +59,8 @@ void Watchdog::Look() {
                   {"ends_process_after", absl::FormatDuration(rules_.limit)}});
     }
   }
-  if (rules_.limit > absl::ZeroDuration() && longest >= rules_.limit && !std::exchange(told_, true)) {
+  if (rules_.limit > absl::ZeroDuration() && longest >= rules_.limit &&
+      !std::exchange(told_, true)) {
     stuck_(fmt::format("a batch ran for over {}", absl::FormatDuration(rules_.limit)));
   }
 }

@@ -112,7 +112,8 @@ std::optional<uint64_t> ControlGroupLimit(const std::filesystem::path& root) {
     const size_t first = line.find(':'), second = line.find(":/");
     if (first == std::string::npos || second == std::string::npos) continue;
     const std::string path = line.substr(second + 2);
-    const std::string controllers = first < second ? line.substr(first + 1, second - first - 1) : "";
+    const std::string controllers =
+        first < second ? line.substr(first + 1, second - first - 1) : "";
     if (controllers.empty()) {
       consider(LeastLimit(root / "sys/fs/cgroup", path, "memory.max"));
     } else if (controllers == "memory") {
