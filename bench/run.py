@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every figure that we claim, taken again, beside the peers and in the same run.
 
-  bench/run.py                        all rows, about half an hour
+  bench/run.py                        all rows, about an hour
   bench/run.py --rows fleet,tls       some of them
   bench/run.py --turns 3 --seconds 1  a quick look
 
@@ -16,13 +16,18 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness.bench import Bench  # noqa: E402
+from harness.peers import NotThere  # noqa: E402
 from harness.processes import CORES  # noqa: E402
-from rows import digits, fleet, generator, idle, models, proxy, rest  # noqa: E402
+from rows import (digits, encoder, fleet, generator, idle, models, overload, proxy,  # noqa: E402
+                  rest, worker)
 
 ROWS = {"fleet": fleet.measure, "sizes": proxy.measure_sizes, "large": proxy.measure_megabytes,
         "latency": proxy.measure_latency, "many": proxy.measure_many, "tls": proxy.measure_tls,
         "models": models.measure, "rest": rest.measure, "generator": generator.measure,
-        "idle": idle.measure, "digits": digits.measure}
+        "idle": idle.measure, "digits": digits.measure,
+        "overhead": worker.measure_overhead, "batching": worker.measure_batching,
+        "adaptive": worker.measure_adaptive, "encoder": encoder.measure,
+        "tail": overload.measure_tail, "storm": overload.measure_storm}
 
 
 def machine():
@@ -51,7 +56,11 @@ def main():
     print(f"{machine()}; medians of {options.turns} windows of {options.seconds:g} s\n")
     for name in names:
         print(f"{name}:", file=sys.stderr, flush=True)
-        sections.append(ROWS[name](bench))
+        try:
+            sections.append(ROWS[name](bench))
+        except NotThere as what:
+            bench.leave_out(what)
+            continue
         print(sections[-1].text(), flush=True)
     for what in sorted(bench.not_there):
         print(f"- not there, left out: {what}")

@@ -95,6 +95,11 @@ void AddLoadCall(CLI::App& load, LoadCallOptions& options) {
                   "As of torchfleet infer; more than once: its values take turns. None: made from "
                   "the model's metadata")
       ->allow_extra_args(false);
+  load.add_option("--requests", options.requests,
+                  "A file with a request a line, each a JSON object of its inputs by name; they "
+                  "take turns");
+  load.add_flag("--shuffle", options.shuffle,
+                "Requests in random order, each once before one comes again");
   load.add_option("--batch", options.batch,
                   "Rows of a call: data that is given is cut into so many")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
@@ -147,7 +152,11 @@ void AddLoad(CLI::App& app, LoadOptions& options) {
       ->check(CLI::Range(1, 256));
   load->add_flag("--check", options.check,
                  "Answers must be to this very call, and as others to the same request");
-  AddFlag(*load, "--seed", options.seed, "Of made inputs and of arrivals");
+  load->add_option("--expect", options.expected,
+                   "A code that calls may end with besides OK, such as DEADLINE_EXCEEDED; more "
+                   "than once for several")
+      ->allow_extra_args(false);
+  AddFlag(*load, "--seed", options.seed, "Of made inputs, of arrivals and of --shuffle");
   load->add_option("-o", options.format, "table, or json for programs")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();

@@ -1,5 +1,5 @@
 # torchfleet_library(NAME [TORCH] SOURCES … [DEPS …])
-# torchfleet_binary(NAME SOURCES … [DEPS …])
+# torchfleet_binary(NAME [TORCH] SOURCES … [DEPS …])
 # torchfleet_unit_test(NAME SOURCES … [DEPS …])
 # torchfleet_fuzz_target(NAME SOURCES … CORPUS DIR [DEPS …])
 #
@@ -12,26 +12,33 @@ function(torchfleet_own target)
   target_compile_options(${target} PRIVATE ${TORCHFLEET_WARNINGS})
 endfunction()
 
+function(torchfleet_torch target)
+  target_include_directories(${target} SYSTEM PRIVATE ${TORCH_INCLUDE_DIRS})
+  separate_arguments(torch_flags NATIVE_COMMAND "${TORCH_CXX_FLAGS}")
+  target_compile_options(${target} PRIVATE ${torch_flags})
+  # torch also brings headers of an fmt newer than the library's.
+  target_compile_definitions(${target} PRIVATE FMT_HEADER_ONLY)
+  target_link_libraries(${target} PRIVATE ${TORCH_LIBRARIES})
+endfunction()
+
 function(torchfleet_library name)
   cmake_parse_arguments(ARG "TORCH" "" "SOURCES;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   torchfleet_own(${name})
   target_link_libraries(${name} PUBLIC ${ARG_DEPS})
   if(ARG_TORCH)
-    target_include_directories(${name} SYSTEM PRIVATE ${TORCH_INCLUDE_DIRS})
-    separate_arguments(torch_flags NATIVE_COMMAND "${TORCH_CXX_FLAGS}")
-    target_compile_options(${name} PRIVATE ${torch_flags})
-    # torch also brings headers of an fmt newer than the library's.
-    target_compile_definitions(${name} PRIVATE FMT_HEADER_ONLY)
-    target_link_libraries(${name} PRIVATE ${TORCH_LIBRARIES})
+    torchfleet_torch(${name})
   endif()
 endfunction()
 
 function(torchfleet_binary name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  cmake_parse_arguments(ARG "TORCH" "" "SOURCES;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   torchfleet_own(${name})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  if(ARG_TORCH)
+    torchfleet_torch(${name})
+  endif()
 endfunction()
 
 # One executable with every test case of NAME; ctest lists it as one test.

@@ -14,6 +14,8 @@
 set -euo pipefail
 
 readonly torch_version=2.13.0
+# Model servers that are measured beside ours.
+readonly triton_wheel=nvidia-pytriton==0.7.0 torchserve_version=0.12.0
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly root build=$root/build venv=$root/build/venv
 readonly purpose=${1:-build}
@@ -36,7 +38,7 @@ build_packages=(
   python3 python3-venv
 )
 test_packages=(chromium clang clang-format curl libclang-rt-dev openssl procps)
-# libb64 is perf_analyzer's, which comes with pip as Envoy does.
+# libb64 is perf_analyzer's, which comes with pip as Envoy and MiniLM do.
 bench_packages=(haproxy nginx-light nghttp2-client nghttp2-proxy libb64-0d openssl valgrind)
 
 as_root() {
@@ -145,6 +147,26 @@ install_test_tools() {
   fi
 }
 
+# Each in a folder of its own, as they want other versions of the same packages.
+# One that cannot be had is said to be missing where it would be measured.
+install_model_servers() {
+  local peers=$build/peers
+  command -v java >/dev/null || install_packages default-jre-headless
+  if [[ ! -d $peers/triton/pytriton ]]; then
+    say "Triton's server, from the wheel $triton_wheel"
+    pip_install --no-deps --target "$peers/triton" "$triton_wheel" || say "no Triton here"
+  fi
+  if ! "$peers/torchserve/bin/python" -c 'import ts, torch, model_archiver' 2>/dev/null; then
+    say "TorchServe $torchserve_version, with a torch of its own"
+    rm -rf "$peers/torchserve"
+    python3 -m venv "$peers/torchserve"
+    "$peers/torchserve/bin/python" -m pip install --quiet --disable-pip-version-check \
+      ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} "torch==$torch_version" \
+      "torchserve==$torchserve_version" torch-model-archiver numpy packaging Pillow psutil pyyaml \
+      requests || say "no TorchServe here"
+  fi
+}
+
 # Boost's headers, for Beast: 1.81 at least, which Debian 12 has beside its own.
 install_bench_tools() {
   local boost=libboost-dev
@@ -153,6 +175,7 @@ install_bench_tools() {
   make_venv
   say "Python packages of the benchmark, which are the tests'"
   pip_install -r "$root/tests/requirements.txt"
+  install_model_servers
 }
 
 [[ -r /etc/os-release ]] && . /etc/os-release

@@ -37,7 +37,7 @@ absl::Status Engine::Load(const ModelLoader& loader) {
   const uint64_t refusals = MemoryBudget::refusals_here();
   absl::Status status;
   try {
-    status = LoadModel(loader);
+    status = LoadAndWarmUp(loader);
   } catch (const std::bad_alloc&) {
     status = TooLarge();
   } catch (const std::exception& error) {
@@ -50,8 +50,8 @@ absl::Status Engine::Load(const ModelLoader& loader) {
   return status;
 }
 
-absl::Status Engine::LoadModel(const ModelLoader& loader) {
-  ASSIGN_OR_RETURN(loaded_, loader(model_.version.model_file, spec()));
+absl::Status Engine::LoadAndWarmUp(const ModelLoader& loader) {
+  ASSIGN_OR_RETURN(loaded_, LoadModel(model_, loader));
   RETURN_IF_ERROR(WarmUp());
   executor_ = std::make_unique<Executor>(*scheduler_, *loaded_, spec(), shared_.executions,
                                          shared_.watch, shared_.clock);

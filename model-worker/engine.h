@@ -42,7 +42,7 @@ class Engine {
   Executor& executor() const { return *executor_; }
 
  private:
-  absl::Status LoadModel(const ModelLoader& loader);
+  absl::Status LoadAndWarmUp(const ModelLoader& loader);
   absl::Status WarmUp();
 
   const RepositoryModel model_;

@@ -91,7 +91,7 @@ class WorkerServer {
   RunWatch watch_;
   OpenCalls open_calls_;
   Readiness readiness_;
-  ModelFiles files_;
+  WatchedModel files_;
   Engines engines_;
   Snapshot<Engine> engine_;
   Reloader reloader_;

@@ -194,7 +194,6 @@ absl::StatusOr<std::vector<ModelVersion>> ServedVersions(const fs::path& root,
     const bool digits =
         std::all_of(name.begin(), name.end(), [](unsigned char c) { return c >= '0' && c <= '9'; });
     if (!digits || name.front() == '0' || !absl::SimpleAtoi(name, &number)) continue;
-    // A .pt2 model may be a folder too.
     if (!fs::exists(entry.path() / filename, error)) continue;
     versions.push_back({model, number, entry.path(), entry.path() / filename});
   }

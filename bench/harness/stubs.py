@@ -1,4 +1,4 @@
-"""Python stubs of proto/, made once, for what the benchmark says to a registry."""
+"""Python stubs of proto/, made once, for what the benchmark says by itself."""
 import functools
 import os
 import subprocess
@@ -9,14 +9,25 @@ from .processes import ROOT
 
 
 @functools.lru_cache(maxsize=None)
-def registry():
-    """The messages and the services of registry.proto, and gRPC."""
+def _made(*files):
     folder = tempfile.mkdtemp(prefix="torchfleet-bench-stubs-")
     proto = os.path.join(ROOT, "proto")
     subprocess.run([sys.executable, "-m", "grpc_tools.protoc", "-I", proto,
-                    f"--python_out={folder}", f"--grpc_python_out={folder}",
-                    "torchfleet/registry/v1/registry.proto"], check=True)
+                    f"--python_out={folder}", f"--grpc_python_out={folder}", *files], check=True)
     sys.path.insert(0, folder)
+
+
+def registry():
+    """The messages and the services of registry.proto, and gRPC."""
+    _made("torchfleet/registry/v1/registry.proto")
     import grpc
     from torchfleet.registry.v1 import registry_pb2, registry_pb2_grpc
     return grpc, registry_pb2, registry_pb2_grpc
+
+
+def inference():
+    """The same of grpc_service.proto."""
+    _made("inference/grpc_service.proto", "inference/model_config.proto")
+    import grpc
+    from inference import grpc_service_pb2, grpc_service_pb2_grpc
+    return grpc, grpc_service_pb2, grpc_service_pb2_grpc

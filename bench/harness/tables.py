@@ -4,16 +4,18 @@ import dataclasses
 
 @dataclasses.dataclass
 class Goal:
-    """A figure that is to be at most `limit`."""
+    """A figure that is to be at most `limit`, or, the other way, at least."""
     what: str
     value: float
     limit: float
     form: str = "{:.2f}"
+    at_least: bool = False
 
     def line(self):
-        verdict = "reached" if self.value <= self.limit else "MISSED"
+        reached = self.value >= self.limit if self.at_least else self.value <= self.limit
         value, limit = self.form.format(self.value), self.form.format(self.limit)
-        return f"- {self.what}: **{value}**, goal ≤ {limit}: {verdict}"
+        return (f"- {self.what}: **{value}**, goal {'≥' if self.at_least else '≤'} {limit}: "
+                f"{'reached' if reached else 'MISSED'}")
 
 
 @dataclasses.dataclass

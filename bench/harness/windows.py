@@ -11,6 +11,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 
 from .processes import LOAD_CORE, Others, cpu_seconds, ours, pinned
 
@@ -26,17 +27,35 @@ class Load:
     connections: int = 4
     protocol: str = "grpc"
     http: int = 2
+    # Flags besides, of an open loop for example.
+    more: tuple = ()
+    warm_up: str = "300ms"
+    timeout: str = "30s"
 
     def command(self, address, ca, seconds):
-        flags = ["--gateway", address, "--concurrency", self.in_flight, "--warm-up", "300ms",
-                 "--duration", f"{int(seconds * 1000)}ms", "-o", "json", "--timeout", "30s"]
+        flags = ["--gateway", address, "--concurrency", self.in_flight, "--warm-up", self.warm_up,
+                 "--duration", f"{int(seconds * 1000)}ms", "-o", "json", "--timeout", self.timeout]
         if self.protocol == "rest":
             flags += ["--protocol", "rest", "--http", self.http]
         if not (self.protocol == "rest" and self.http == 1):
             flags += ["--connections", self.connections]
         if ca:
             flags += ["--tls-ca", ca]
-        return [ours("torchfleet"), "load", self.model, *map(str, flags)]
+        return [ours("torchfleet"), "load", self.model, *map(str, (*flags, *self.more))]
+
+    def at_rate(self, rate):
+        """The same calls as an open loop."""
+        return dataclasses.replace(self, more=(*self.more, "--rate", f"{rate:.1f}"))
+
+    def run(self, subject, seconds, what):
+        """A window's figures but for what the subject used."""
+        report = torchfleet_load(self.command(subject.address, subject.ca, seconds), what)
+        return {"calls": report["all_calls"], "seconds": report["seconds"], "calls_per_second": report["calls_per_second"],
+                "ok_per_second": report["codes"]["OK"] / report["seconds"],
+                "p50_us": report["latency_ms"]["p50"] * 1e3,
+                "p99_us": report["latency_ms"]["p99"] * 1e3,
+                "load_us": report["cpu_us_per_call"], "late": report["late"],
+                "codes": report["codes"]}
 
 
 @dataclasses.dataclass
@@ -46,14 +65,18 @@ class Subject:
     address: str
     roles: dict
     ca: str = None
+    # Tells how many batches of each size a model has run so far.
+    batches: object = None
+    # How to call it, where that is not the same for all.
+    load: object = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """A line of a table: a load on a subject."""
+    """A line of a table: a load on a subject, anything with Load's `run`."""
     subject: str
     case: str
-    load: Load
+    load: object
 
 
 def torchfleet_load(command, what):
@@ -65,23 +88,32 @@ def torchfleet_load(command, what):
     return json.loads(run.stdout)
 
 
+def formed(before, after):
+    """Batches by size between two readings, which have either how many of each size
+    or how many in all, and with how many rows."""
+    grown = {what: number - before.get(what, 0) for what, number in after.items()}
+    if "rows" in grown:
+        rows, executions = grown["rows"], grown["executions"]
+        return {rows / executions: executions} if executions else {}
+    return {size: number for size, number in grown.items() if number}
+
+
 def window(subject, cell, seconds, ours_pids):
     """One window's figures."""
     def roles_cpu():
         return {role: cpu_seconds(server.pids()) for role, server in subject.roles.items()}
-    others = Others([os.getpid(), *ours_pids])
+    batches = subject.batches() if subject.batches else {}
+    others, begin = Others([os.getpid(), *ours_pids]), time.monotonic()
     before = roles_cpu()
-    report = torchfleet_load(cell.load.command(subject.address, subject.ca, seconds),
-                             f"{cell.subject}, {cell.case}")
+    taken = cell.load.run(subject, seconds, f"{cell.subject}, {cell.case}")
     used = {role: value - before[role] for role, value in roles_cpu().items()}
-    calls = report["all_calls"]
+    foreign = others.seconds([]) / (time.monotonic() - begin)
+    if subject.batches:
+        batches = formed(batches, subject.batches())
+    calls = taken["calls"]
     return {"cpu_us": sum(used.values()) * 1e6 / calls,
             **{f"{role}_us": value * 1e6 / calls for role, value in used.items()},
-            "calls_per_second": report["calls_per_second"],
-            "p50_us": report["latency_ms"]["p50"] * 1e3,
-            "p99_us": report["latency_ms"]["p99"] * 1e3,
-            "load_us": report["cpu_us_per_call"],
-            "foreign": others.seconds([]) / (seconds + 0.3)}
+            "batches": batches, "foreign": foreign, **taken}
 
 
 class Windows:

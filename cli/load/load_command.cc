@@ -88,6 +88,7 @@ absl::StatusOr<Target> Prepare(const LoadOptions& options) {
   ASSIGN_OR_RETURN(const auto requests, MakeRequests(specs, {.model = options.call.model,
                                                              .version = options.call.version,
                                                              .inputs = options.call.inputs,
+                                                             .file = options.call.requests,
                                                              .batch = options.call.batch,
                                                              .seed = options.seed}));
   for (const auto& request : requests) {
@@ -134,6 +135,7 @@ LoadShare ShareOf(const LoadOptions& options, const Target& target, int thread,
     share.duration = kDuration;
   }
   share.requests = target.bodies.size();
+  if (options.call.shuffle) share.shuffle_seed = options.seed + static_cast<uint64_t>(thread);
   share.check = target.check.get();
   share.progress = progress;
   if (target.check) share.id_prefix = fmt::format("{}-{}-", RandomId(), thread);
@@ -222,6 +224,7 @@ LoadReport ReportOn(const LoadOptions& options, const Target& target) {
   report.concurrency = InFlight(options);
   report.connections = ByHttp1(options) ? 0 : Connections(options);
   report.threads = options.threads;
+  report.expected = {options.expected.begin(), options.expected.end()};
   return report;
 }
 
@@ -268,7 +271,8 @@ int RunLoad(const LoadOptions& options) {
   const std::string text = options.format == "json" ? ReportAsJson(*report) : ReportAsText(*report);
   std::fputs(text.c_str(), stdout);
   const LoadTally& tally = report->tally;
-  return tally.failed() == 0 && tally.not_begun == 0 && tally.ok > 0 ? kOk : kFailed;
+  return tally.failed(report->expected) == 0 && tally.not_begun == 0 && tally.ok > 0 ? kOk
+                                                                                     : kFailed;
 }
 
 }  // namespace torchfleet::cli

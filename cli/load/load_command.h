@@ -15,6 +15,9 @@ struct LoadCallOptions {
   std::string version;
   // As for `torchfleet infer`; none: made from the model's metadata.
   std::vector<std::string> inputs;
+  // A file of requests; empty: the inputs above.
+  std::string requests;
+  bool shuffle = false;
   int64_t batch = 0;
   // host:port; empty: the fleet that runs here.
   std::string gateway;
@@ -46,10 +49,13 @@ struct LoadOptions {
   int threads = 1;
   uint64_t seed = 1;
   bool check = false;
+  // Codes besides OK that a call may end with.
+  std::vector<std::string> expected;
   std::string format = "table";
 };
 
-// The process's exit code: kFailed when any call failed or was not sent, kUsage
+// The process's exit code: kFailed when any call failed, was not sent, or none was
+// answered well; kUsage
 // for options that do not go together.
 int RunLoad(const LoadOptions& options);
 

@@ -124,7 +124,7 @@ std::string ReportAsJson(const LoadReport& report) {
       {"calls", calls},
       {"calls_per_second", PerSecond(calls, tally.window())},
       {"codes", codes},
-      {"failed", tally.failed()},
+      {"failed", tally.failed(report.expected)},
       {"messages", messages},
       {"late", tally.late},
       {"not_sent", tally.not_begun},

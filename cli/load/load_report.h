@@ -1,6 +1,7 @@
 #pragma once
 // A load's result for people and for programs. Pure.
 
+#include <set>
 #include <string>
 
 #include "absl/time/time.h"
@@ -23,6 +24,8 @@ struct LoadReport {
   int threads = 1;
   // Of this process, over the whole run.
   absl::Duration cpu;
+  // Codes besides OK that are no failures.
+  std::set<std::string> expected;
   LoadTally tally;
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 #include "cli/infer/request_inputs.h"
+#include "cli/state/files.h"
 
 namespace torchfleet::cli {
 namespace {
@@ -111,10 +112,59 @@ absl::StatusOr<std::vector<std::vector<Tensor>>> Data(const std::vector<InputSpe
   return data;
 }
 
-}  // namespace
+absl::StatusOr<ModelInferRequest> RequestOfLine(const std::vector<InputSpec>& specs,
+                                                std::string_view line) {
+  const json inputs = json::parse(line, nullptr, false);
+  if (!inputs.is_object()) {
+    return absl::InvalidArgumentError("expected a JSON object with the inputs by name");
+  }
+  ModelInferRequest request;
+  for (const InputSpec& spec : specs) {
+    const auto value = inputs.find(spec.name);
+    if (value == inputs.end()) {
+      return absl::InvalidArgumentError(fmt::format("input '{}' is not given", spec.name));
+    }
+    ASSIGN_OR_RETURN(Tensor tensor, TensorFromJson(*value, spec.type));
+    RETURN_IF_ERROR(AddInput(spec, std::move(tensor), &request));
+  }
+  if (inputs.size() > specs.size()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} inputs are given; the model takes {}", inputs.size(), specs.size()));
+  }
+  return request;
+}
 
-absl::StatusOr<std::vector<ModelInferRequest>> MakeRequests(const std::vector<InputSpec>& specs,
-                                                            const RequestOptions& options) {
+// A request a line; empty lines do not count.
+absl::StatusOr<std::vector<ModelInferRequest>> RequestsOfFile(const std::vector<InputSpec>& specs,
+                                                              const RequestOptions& options) {
+  if (!options.inputs.empty() || options.batch > 0) {
+    return absl::InvalidArgumentError("--requests has whole requests; give no --input or --batch");
+  }
+  ASSIGN_OR_RETURN(const std::string text, ReadFile(options.file));
+  std::vector<ModelInferRequest> requests;
+  size_t number = 0;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line = std::string_view(text).substr(at, end - at);
+    at = end + 1;
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string_view::npos) continue;
+    auto request = RequestOfLine(specs, line);
+    if (!request.ok()) {
+      return absl::InvalidArgumentError(fmt::format("{}: line {}: {}", options.file, number,
+                                                    std::string(request.status().message())));
+    }
+    requests.push_back(*std::move(request));
+  }
+  if (requests.empty()) {
+    return absl::InvalidArgumentError(fmt::format("{} has no requests", options.file));
+  }
+  return requests;
+}
+
+// Each input's tensors side by side; one tensor alone is for all requests.
+absl::StatusOr<std::vector<ModelInferRequest>> RequestsOfInputs(const std::vector<InputSpec>& specs,
+                                                                const RequestOptions& options) {
   ASSIGN_OR_RETURN(const auto data, Data(specs, options));
   size_t count = 1;
   for (const auto& tensors : data) count = std::max(count, tensors.size());
@@ -134,7 +184,17 @@ absl::StatusOr<std::vector<ModelInferRequest>> MakeRequests(const std::vector<In
       RETURN_IF_ERROR(AddInput(specs[i], data[i][data[i].size() == 1 ? 0 : n], &requests[n]));
     }
   }
-  for (ModelInferRequest& request : requests) {
+  return requests;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<ModelInferRequest>> MakeRequests(const std::vector<InputSpec>& specs,
+                                                            const RequestOptions& options) {
+  auto requests =
+      options.file.empty() ? RequestsOfInputs(specs, options) : RequestsOfFile(specs, options);
+  RETURN_IF_ERROR(requests.status());
+  for (ModelInferRequest& request : *requests) {
     request.set_model_name(options.model);
     request.set_model_version(options.version);
   }

@@ -18,6 +18,9 @@ struct RequestOptions {
   // As for `torchfleet infer`. An input may be given more than once: its values
   // take turns.
   std::vector<std::string> inputs;
+  // A file with a request a line, each a JSON object of all inputs by name; then
+  // neither inputs nor a batch.
+  std::string file = {};
   // Rows of a request, where the model's first dimension varies: data that is
   // given is cut into so many, and takes turns; data that is made has so many.
   // 0: data as it is, or one row.

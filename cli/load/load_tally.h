@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 
 #include "base/clock.h"
@@ -35,9 +36,12 @@ struct LoadTally {
   // something else ended it, to the last call's end. Zero before a call counts.
   Instant window_begin, window_end;
 
-  uint64_t failed() const {
+  // But for the codes that are no surprise.
+  uint64_t failed(const std::set<std::string>& expected = {}) const {
     uint64_t sum = 0;
-    for (const auto& [code, failure] : failures) sum += failure.count;
+    for (const auto& [code, failure] : failures) {
+      if (!expected.contains(code)) sum += failure.count;
+    }
     return sum;
   }
   absl::Duration window() const {

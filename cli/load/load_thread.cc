@@ -27,6 +27,7 @@ absl::StatusOr<std::unique_ptr<LoadThread>> LoadThread::Create(LoadShare share,
 
 LoadThread::LoadThread(LoadShare share, std::unique_ptr<net::Loop> loop)
     : share_(std::move(share)),
+      order_(share_.requests, share_.shuffle_seed),
       loop_(std::move(loop)),
       again_(*loop_, [this] { BeginAgain(); }),
       tick_(*loop_, [this] { TellProgress(); }),
@@ -116,7 +117,7 @@ void LoadThread::Begin(uint32_t call, Instant at) {
   Place& place = places_[call];
   place.begin = at;
   place.counted = at - begin_ >= share_.warm_up;
-  place.request = tally_.all_calls % share_.requests;
+  place.request = order_.Next();
   if (share_.check) place.id = share_.id_prefix + std::to_string(tally_.all_calls);
   if (place.counted) ++counted_;
   ++tally_.all_calls;

@@ -25,6 +25,7 @@
 #include "cli/load/load_progress.h"
 #include "cli/load/load_tally.h"
 #include "cli/load/pacer.h"
+#include "cli/load/request_order.h"
 #include "net/loop/loop.h"
 
 namespace torchfleet::cli {
@@ -42,6 +43,8 @@ struct LoadShare {
   std::optional<uint64_t> calls;
   // How many requests there are to take turns.
   size_t requests = 1;
+  // Given: they come in random order.
+  std::optional<uint64_t> shuffle_seed;
   // Not null: calls have ids, and answers are held against one another.
   const AnswerCheck* check = nullptr;
   // Not null: told ten times a second.
@@ -90,6 +93,7 @@ class LoadThread final : private Caller::Owner {
   void StopWhenDone();
 
   LoadShare share_;
+  RequestOrder order_;
   const MonotonicClock clock_;
   const std::unique_ptr<net::Loop> loop_;
   std::unique_ptr<Caller> caller_;

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <array>
 
+#include "wire/caller.h"
+
 namespace torchfleet::gateway {
 namespace {
 
 constexpr std::string_view kPushback = "grpc-retry-pushback-ms";
-constexpr std::array<std::string_view, 8> kOfOneHop = {
-    "content-type", "user-agent", "te", "host", "date", "server", "content-length", "trailer"};
+constexpr std::array<std::string_view, 9> kOfOneHop = {
+    "content-type", "user-agent",       "te", "host", "date", "server", "content-length",
+    "trailer",      wire::kCallerHeader};
 
 }  // namespace
 

@@ -8,7 +8,8 @@
 namespace torchfleet::gateway {
 
 // Not what belongs to one hop alone: pseudo-headers, content-type, te,
-// user-agent, and gRPC's own but for a worker's advice when to come back.
+// user-agent, gRPC's own but for a worker's advice when to come back, and what
+// only a gateway says of its callers.
 bool Travels(std::string_view name);
 
 // Adds the fields of `from` that travel, but for traceparent and x-request-id,

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <random>
 #include <utility>
@@ -8,6 +10,7 @@
 #include "gateway/forward/header_rules.h"
 #include "gateway/forward/infer_call.h"
 #include "gateway/forward/method_names.h"
+#include "wire/caller.h"
 
 // The side of an InferCall that faces the workers: attempts, one at a time.
 
@@ -74,6 +77,7 @@ bool InferCall::Try(std::shared_ptr<Backend> backend) {
     headers.Add("grpc-timeout", net::FormatGrpcTimeout(deadline_ - pool_.loop_.now()));
   }
   AddTravelling(caller_->headers(), headers);
+  headers.Add(wire::kCallerHeader, fmt::format("{}-{}", pool_.gateway_, caller_->connection()));
   ids_.AddTo(headers);
   worker_ = link->Open(headers, /*end=*/false, worker_side_);
   kept_.SendTo(*worker_);

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "base/ids.h"
 #include "gateway/discover/fleet_snapshot.h"
 #include "gateway/forward/backend.h"
 #include "gateway/forward/kept_request.h"
@@ -132,6 +133,8 @@ class InferCallPool {
 
   net::Loop& loop_;
   const size_t index_;
+  // Beside a connection's number, it names a caller among all gateways'.
+  const std::string gateway_ = RandomId().substr(0, 8);
   SnapshotView<FleetSnapshot> fleet_;
   SnapshotView<BackendTable::Table> backends_;
   SnapshotView<ModelCallsTable::Table> calls_;

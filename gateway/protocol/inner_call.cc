@@ -7,12 +7,13 @@
 
 namespace torchfleet::gateway {
 
-void InnerCall::FillRequest(std::string_view method, std::string_view authority) {
+void InnerCall::FillRequest(std::string_view method, const net::Stream& caller) {
+  connection_number_ = caller.connection();
   headers_.Clear();
   headers_.Add(":method", "POST");
   headers_.Add(":scheme", "http");
   headers_.Add(":path", method);
-  headers_.Add(":authority", authority);
+  headers_.Add(":authority", caller.headers().ValueOr(":authority", ""));
   headers_.Add("te", "trailers");
   headers_.Add("content-type", "application/grpc");
 }

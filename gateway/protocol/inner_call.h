@@ -38,8 +38,8 @@ class InnerCall final : public net::Stream {
 
   // The request's headers, to be filled before Start.
   net::Headers& request() { return headers_; }
-  // The fields that every gRPC request has.
-  void FillRequest(std::string_view method, std::string_view authority);
+  // The fields that every gRPC request has, for a call that `caller` asks for.
+  void FillRequest(std::string_view method, const net::Stream& caller);
 
   void Start(GrpcEntry& entry, CallRecord& record, bool end);
   void Body(const net::Slice& bytes);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/status.h"
+#include "model-worker/load/model_digest.h"
 #include "model-worker/load/serving_rules.h"
 
 namespace torchfleet::worker {
@@ -132,6 +133,16 @@ absl::StatusOr<RepositoryModel> ReadModel(const std::filesystem::path& repositor
   result.version = *found;
   ASSIGN_OR_RETURN(result.spec, MakeSpec(result.config, result.version.version));
   return result;
+}
+
+absl::StatusOr<std::unique_ptr<Model>> LoadModel(const RepositoryModel& model,
+                                                 const ModelLoader& loader) {
+  ASSIGN_OR_RETURN(const ModelFile file, ModelFile::Open(model.version.model_file));
+  RETURN_IF_ERROR(file.About(CheckDigest(file, model.spec)));
+  auto loaded = loader(file, model.spec);
+  // Also where it failed: half a file that another process still writes.
+  RETURN_IF_ERROR(file.CheckUnchanged());
+  return loaded;
 }
 
 }  // namespace torchfleet::worker

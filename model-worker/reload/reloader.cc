@@ -12,7 +12,7 @@ namespace {
 absl::Status Draining() { return absl::UnavailableError("the worker drains"); }
 
 // The codes that a caller of a load meets.
-absl::Status ForCaller(const absl::Status& status, const ModelFiles& files) {
+absl::Status ForCaller(const absl::Status& status, const WatchedModel& files) {
   const std::string text = files.WithoutFolders(status.message());
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
@@ -30,7 +30,7 @@ void Answer(const std::vector<Reloader::Done>& all, const absl::Status& status) 
 
 }  // namespace
 
-Reloader::Reloader(ModelFiles& files, Engines& engines, Snapshot<Engine>& serving,
+Reloader::Reloader(WatchedModel& files, Engines& engines, Snapshot<Engine>& serving,
                    absl::Duration interval)
     : files_(files), engines_(engines), serving_(serving), interval_(interval) {}
 

@@ -24,7 +24,7 @@
 #include "absl/time/time.h"
 #include "base/snapshot.h"
 #include "model-worker/engines.h"
-#include "model-worker/reload/model_files.h"
+#include "model-worker/reload/watched_model.h"
 
 namespace torchfleet::worker {
 
@@ -37,7 +37,8 @@ class Reloader {
 
   // Looks at the files every `interval`; zero: never. `files` were read for the
   // engine that serves.
-  Reloader(ModelFiles& files, Engines& engines, Snapshot<Engine>& serving, absl::Duration interval);
+  Reloader(WatchedModel& files, Engines& engines, Snapshot<Engine>& serving,
+           absl::Duration interval);
   ~Reloader() { Stop(); }
 
   void Start(ModelLoader loader, std::function<void(const Engine&)> taken_over);
@@ -62,7 +63,7 @@ class Reloader {
   absl::Status LoadAnew();
   absl::Status Noted(const absl::Status& status);
 
-  ModelFiles& files_;
+  WatchedModel& files_;
   Engines& engines_;
   Snapshot<Engine>& serving_;
   const absl::Duration interval_;

@@ -94,7 +94,9 @@ class Loop {
   Loop(int epoll_fd, int wake_fd);
 
   void Turn();
-  int WaitLimit() const;
+  // Nanoseconds until a timer is due; -1: none is.
+  int64_t WaitLimit() const;
+  int Wait();
   void RunPosted();
   void RunTimers();
   void EndTurn();
@@ -113,6 +115,7 @@ class Loop {
   const int wake_fd_;
   Instant now_;
   std::atomic<bool> stopping_ = false;
+  bool waits_exactly_ = true;
   epoll_event events_[kMaxEvents];
   int events_left_ = 0;
   int events_count_ = 0;

@@ -56,14 +56,17 @@ std::string Parameter(const ModelSpec& spec, const std::string& name,
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Model>> LoadFakeModel(const std::filesystem::path& file,
-                                                     const ModelSpec& spec) {
-  std::ifstream stream(file);
+absl::StatusOr<std::unique_ptr<Model>> LoadFakeModel(const ModelFile& file, const ModelSpec& spec) {
+  std::ifstream stream(file.OpenedPath());
   std::string content;
   stream >> content;
   if (content == "corrupt") {
-    return absl::FailedPreconditionError(file.string() + " is corrupt");
+    return absl::FailedPreconditionError(file.path().string() + " is corrupt");
   }
+  return MakeFakeModel(spec);
+}
+
+absl::StatusOr<std::unique_ptr<Model>> MakeFakeModel(const ModelSpec& spec) {
   const std::string behaviour = Parameter(spec, "fake", "echo");
   for (const char* known :
        {"echo", "delay", "throw", "bad_alloc", "wrong_shape", "wrong", "crash"}) {

@@ -10,18 +10,20 @@
 //   wrong        echo, but each third batch comes out with other bytes
 //   crash        aborts the process when the first input contains "crash"
 
-#include <filesystem>
 #include <memory>
 
 #include "absl/status/statusor.h"
 #include "model-worker/execute/model.h"
 #include "model-worker/execute/model_spec.h"
+#include "model-worker/load/model_file.h"
 
 namespace torchfleet::worker {
 
-// A ModelLoader. FAILED_PRECONDITION for an unknown behaviour, or when the
-// file's content is "corrupt".
-absl::StatusOr<std::unique_ptr<Model>> LoadFakeModel(const std::filesystem::path& file,
-                                                     const ModelSpec& spec);
+// FAILED_PRECONDITION for an unknown behaviour.
+absl::StatusOr<std::unique_ptr<Model>> MakeFakeModel(const ModelSpec& spec);
+
+// A ModelLoader. FAILED_PRECONDITION as above, and when the file's content is
+// "corrupt".
+absl::StatusOr<std::unique_ptr<Model>> LoadFakeModel(const ModelFile& file, const ModelSpec& spec);
 
 }  // namespace torchfleet::worker

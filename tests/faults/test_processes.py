@@ -1,4 +1,5 @@
 """Processes that die, freeze or forget: each test is a row of the fault table."""
+import hashlib
 import os
 import time
 
@@ -141,6 +142,18 @@ def test_row_31_damaged_model_file(fleet):
     with pytest.raises(RuntimeError) as error:
         fleet.start_worker("echo")
     assert "is corrupt" in str(error.value)
+
+
+def test_row_32_another_file_than_the_pinned(fleet):
+    nothing = hashlib.sha256(b"").hexdigest()
+    fleet.add_model("echo", MODEL_SHA256=nothing)
+    fleet.start_worker("echo")
+    with open(os.path.join(fleet.repository, "echo", "1", "model.pt"), "w", encoding="utf-8") as f:
+        f.write("another")
+    with pytest.raises(RuntimeError) as error:
+        fleet.start_worker("echo")
+    assert nothing in str(error.value)
+    assert hashlib.sha256(b"another").hexdigest() in str(error.value)
 
 
 def test_row_36_registry_down_is_not_inference_down(fleet):

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <string>
 
+#include "tests/fuzz/archive_check.h"
 #include "tests/fuzz/http1_check.h"
 #include "tests/fuzz/http2_check.h"
 #include "tests/fuzz/request_check.h"
@@ -35,6 +36,8 @@ TEST_CASE("Corpus: HTTP/2", "[net][http2]") { CheckAll("net", net::Http2Fault); 
 TEST_CASE("Corpus: requests as a worker reads them", "[worker]") {
   CheckAll("wire", worker::RequestFault);
 }
+
+TEST_CASE("Corpus: archives of models", "[worker]") { CheckAll("archive", worker::ArchiveFault); }
 
 TEST_CASE("Corpus: the small readers", "[gateway][base][cli]") { CheckAll("small", SmallFault); }
 

@@ -183,6 +183,35 @@ def test_calls_without_an_answer_end_at_their_timeout(fleet):
         assert report["codes"] == {"OK": 0, code: 2}
 
 
+def test_an_open_loop_counts_deadlines_as_what_was_expected(fleet):
+    fleet.add_model("slow", inputs=FLOATS, fake="delay", delay_ms="100")
+    worker = fleet.start_worker("slow")
+    flags = ["--rate", "100", "--duration", "1s", "--warm-up", "0s", "--timeout", "300ms"]
+    # Where the server's clock is first, it is the server that cancels.
+    expected = ["--expect", "DEADLINE_EXCEEDED", "--expect", "CANCELLED"]
+    report = load(worker, *flags, *expected, model="slow")
+    assert set(report["codes"]) <= {"OK", "DEADLINE_EXCEEDED", "CANCELLED"}
+    assert report["codes"]["OK"] > 0 < report["codes"]["DEADLINE_EXCEEDED"]
+    assert report["failed"] == 0
+    report = load(worker, *flags, "--expect", "CANCELLED", code=1, model="slow")
+    assert report["failed"] == report["codes"]["DEADLINE_EXCEEDED"] > 0
+
+
+def test_requests_from_a_file(fleet, tmp_path):
+    fleet.add_model("echo")
+    _, gateway, _ = fleet.start_all("echo")
+    requests = tmp_path / "requests"
+    requests.write_text("".join(json.dumps({"x": [[n] * 4] * n, "id": [[str(n)]] * n}) + "\n"
+                                for n in range(1, 6)))
+    for protocol in (GRPC, HTTP1):
+        report = load(gateway, *protocol, "--requests", str(requests), "--shuffle", *calls(50),
+                      "--check", "--concurrency", "3")
+        assert report["codes"] == {"OK": 50}
+    requests.write_text('{"x": [[1, 2, 3, 4]]}\n')
+    assert "requests: line 1: input 'id' is not given" in refused(
+        gateway.address, "--requests", str(requests), code=1)
+
+
 def test_what_does_not_begin(fleet, tmp_path):
     fleet.add_model("echo")
     worker = fleet.start_worker("echo")

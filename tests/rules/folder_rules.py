@@ -26,7 +26,7 @@ MAY_INCLUDE = {
 SERVICES = r".*\.grpc\.pb\.h"
 TORCH = r"(torch|ATen|c10|caffe2)/.*"
 MESSAGES = r".*\.pb\.h|grpc.*/.*|google/protobuf/.*"
-TORCH_FOLDERS = ("model-worker/execute", "model-worker/load", "trainer")
+TORCH_FOLDERS = ("model-worker/execute", "model-worker/load", "trainer", "bench/subjects")
 # Decisions: pure, time comes in as a value. Files are by folder or by name.
 PURE_FOLDERS = ("gateway/route", "gateway/balance", "model-worker/batch", "registry/state")
 PURE_NAMES = r".*(_policy|retry_budget)\.(h|cc)"

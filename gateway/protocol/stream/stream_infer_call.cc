@@ -175,7 +175,7 @@ void StreamInferCall::Item::Start(const net::Slice& message) {
   began_ = owner_.pool_.loop_.now();
   message_ = net::Slice(message);
   const net::Headers& headers = owner_.caller_->headers();
-  call_.FillRequest(kInferMethod, headers.ValueOr(":authority", ""));
+  call_.FillRequest(kInferMethod, *owner_.caller_);
   if (owner_.deadline_ != Instant::Infinite()) {
     call_.request().Add("grpc-timeout", net::FormatGrpcTimeout(owner_.deadline_ - began_));
   }

@@ -47,7 +47,7 @@ void GrpcWebCall::OnHeaders(net::Stream& stream, bool end) {
   record_.method = headers.ValueOr(":path", "");
   record_.ids.Take(headers);
   text_ = headers.ValueOr("content-type", "").starts_with("application/grpc-web-text");
-  inner_.FillRequest(headers.ValueOr(":path", ""), headers.ValueOr(":authority", ""));
+  inner_.FillRequest(headers.ValueOr(":path", ""), stream);
   for (const std::string_view name : {"grpc-timeout", "grpc-encoding"}) {
     if (const auto value = headers.Find(name)) inner_.request().Add(name, *value);
   }

@@ -222,7 +222,7 @@ void RestCall::SendRequest(const rest::RestRequest& request) {
 }
 
 void RestCall::StartInner(InnerCall& call, std::string_view method) {
-  call.FillRequest(method, caller_->headers().ValueOr(":authority", ""));
+  call.FillRequest(method, *caller_);
   AddTravellingFromWeb(caller_->headers(), call.request());
   record_.ids.AddTo(call.request());
   // What fails before the first answer is told with its own code.

@@ -1,5 +1,6 @@
 #include <catch2/catch_test_macros.hpp>
 #include <future>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "base/grpc_status.h"
 #include "base/status.h"
 #include "tests/unit/gateway/fake_backend.h"
+#include "wire/caller.h"
 
 namespace torchfleet::gateway {
 namespace {
@@ -279,6 +281,41 @@ TEST_CASE("Forwarding: messages up to the limit pass, larger ones are RESOURCE_E
   CHECK(infer(kMaxMessageBytes - 100) == grpc::StatusCode::OK);
   CHECK(infer(kMaxMessageBytes + 1) == grpc::StatusCode::RESOURCE_EXHAUSTED);
   CHECK(infer(10) == grpc::StatusCode::OK);
+}
+
+TEST_CASE("Forwarding: the worker hears whose call it is, from the gateway alone",
+          "[gateway][forward]") {
+  std::mutex mu;
+  std::vector<std::string> callers;
+  FakeBackend backend([&](grpc::CallbackServerContext& context, const auto&, auto&) {
+    const std::lock_guard lock(mu);
+    const auto [first, last] = context.client_metadata().equal_range(wire::kCallerHeader);
+    for (auto it = first; it != last; ++it) {
+      callers.emplace_back(it->second.begin(), it->second.end());
+    }
+    return std::optional(grpc::Status::OK);
+  });
+  TestGateway gateway;
+  gateway.SetFleet({{"a", "m", "1", backend.address()}});
+  // Its own subchannels, so connections of its own.
+  grpc::ChannelArguments own;
+  own.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  const auto other = inference::GRPCInferenceService::NewStub(
+      grpc::CreateCustomChannel(gateway.address(), grpc::InsecureChannelCredentials(), own));
+  for (inference::GRPCInferenceService::Stub* stub :
+       {&gateway.stub(), &gateway.stub(), other.get()}) {
+    grpc::ClientContext context;
+    context.set_deadline(After(absl::Seconds(30)));
+    context.AddMetadata(wire::kCallerHeader, "somebody else");
+    ModelInferRequest request;
+    request.set_model_name("m");
+    ModelInferResponse response;
+    REQUIRE(stub->ModelInfer(&context, request, &response).ok());
+  }
+  REQUIRE(callers.size() == 3);
+  CHECK(callers[0] == callers[1]);
+  CHECK(callers[0] != callers[2]);
+  for (const std::string& caller : callers) CHECK(caller != "somebody else");
 }
 
 }  // namespace

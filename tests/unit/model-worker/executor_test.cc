@@ -29,7 +29,7 @@ class Bench {
  public:
   explicit Bench(const ModelSpec& spec, std::unique_ptr<Model> model = nullptr)
       : spec_(spec),
-        model_(model ? std::move(model) : LoadFakeModel("nowhere", spec_).value()),
+        model_(model ? std::move(model) : MakeFakeModel(spec_).value()),
         executor_(scheduler_, *model_, spec_, executions_, watch_, clock_) {
     executor_.Start();
   }
@@ -111,11 +111,12 @@ TEST_CASE("Executor: counts outputs that break the promise", "[worker][execute]"
 }
 
 TEST_CASE("LoadFakeModel: refuses a damaged file and an unknown behaviour", "[worker][fakes]") {
-  CHECK(absl::IsFailedPrecondition(LoadFakeModel("nowhere", Spec("dance")).status()));
+  CHECK(absl::IsFailedPrecondition(MakeFakeModel(Spec("dance")).status()));
   const TemporaryFolder folder;
   folder.Write("model.pt", "corrupt");
-  CHECK(
-      absl::IsFailedPrecondition(LoadFakeModel(folder.path() / "model.pt", Spec("echo")).status()));
+  const auto file = ModelFile::Open(folder.path() / "model.pt");
+  REQUIRE(file.ok());
+  CHECK(absl::IsFailedPrecondition(LoadFakeModel(*file, Spec("echo")).status()));
 }
 
 }  // namespace

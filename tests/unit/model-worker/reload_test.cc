@@ -212,7 +212,7 @@ struct Reloading {
   QueueStatistics queue;
   ExecutionStatistics executions;
   RunWatch watch{clock};
-  ModelFiles files{root.path(), "echo", 0};
+  WatchedModel files{root.path(), "echo", 0};
   Engines engines{16, {.queue = queue, .executions = executions, .watch = watch, .clock = clock}};
   Snapshot<Engine> serving{std::shared_ptr<const Engine>()};
   Reloader reloader;
@@ -256,12 +256,12 @@ TEST_CASE("Reloader: a close answers who waits for a load that runs on", "[worke
   gate.Open();
 }
 
-TEST_CASE("ModelFiles: a change counts once it has stood still, until it is read",
+TEST_CASE("WatchedModel: a change counts once it has stood still, until it is read",
           "[worker][reload]") {
   const TemporaryFolder root;
   root.Write("m/config.pbtxt", kConfig);
   root.Write("m/3/model.pt", "");
-  ModelFiles files(root.path(), "m", 0);
+  WatchedModel files(root.path(), "m", 0);
   REQUIRE(files.Read().ok());
   CHECK_FALSE(files.Changed());
   root.Write("m/3/model.pt", "half");
@@ -275,12 +275,12 @@ TEST_CASE("ModelFiles: a change counts once it has stood still, until it is read
   CHECK_FALSE(files.Changed());
 }
 
-TEST_CASE("ModelFiles: stays with its version, and sees the file that a configuration names",
+TEST_CASE("WatchedModel: stays with its version, and sees the file that a configuration names",
           "[worker][reload]") {
   const TemporaryFolder root;
   root.Write("m/config.pbtxt", kConfig + std::string("version_policy { all {} }"));
   root.Write("m/3/model.pt", "");
-  ModelFiles files(root.path(), "m", 0);
+  WatchedModel files(root.path(), "m", 0);
   REQUIRE(files.Read().ok());
   root.Write("m/4/model.pt", "");
   CHECK(files.Read()->version.version == 3);
@@ -294,8 +294,8 @@ TEST_CASE("ModelFiles: stays with its version, and sees the file that a configur
   CHECK(files.Read()->version.model_file.filename() == "new.pt");
 }
 
-TEST_CASE("ModelFiles: folders are in no text", "[worker][reload]") {
-  const ModelFiles files("/srv/./models/", "m", 3);
+TEST_CASE("WatchedModel: folders are in no text", "[worker][reload]") {
+  const WatchedModel files("/srv/./models/", "m", 3);
   CHECK(files.WithoutFolders("/srv/models/m/3/model.pt is empty") == "model.pt is empty");
   CHECK(files.WithoutFolders("/srv/models/m/config.pbtxt:1:2: x") == "config.pbtxt:1:2: x");
   CHECK(files.WithoutFolders("/srv/models/m: none") == "the model's folder: none");

@@ -44,7 +44,7 @@ TensorSpec Floats(const std::string& name) { return {name, DataType::kFp32, {-1}
 absl::StatusOr<std::unique_ptr<Model>> Load(const std::string& source, const ModelSpec& spec) {
   const TemporaryFolder folder;
   SaveScriptedModule(folder.path() / "model.pt", source);
-  return LoadTorchModel(folder.path() / "model.pt", spec);
+  return LoadTorchModel(ModelFile::Open(folder.path() / "model.pt").value(), spec);
 }
 
 // One float for each input; the outputs as floats.
@@ -250,7 +250,9 @@ TEST_CASE("TorchScript: a missing, damaged or cut file is FAILED_PRECONDITION", 
   const auto file = folder.path() / "model.pt";
   const ModelSpec spec = Spec({Floats("a"), Floats("b")}, {Floats("y")});
   const auto refused = [&] {
-    const absl::Status status = LoadTorchModel(file, spec).status();
+    const auto opened = ModelFile::Open(file);
+    const absl::Status status =
+        opened.ok() ? LoadTorchModel(*opened, spec).status() : opened.status();
     CHECK(absl::IsFailedPrecondition(status));
     CHECK_THAT(std::string(status.message()),
                ContainsSubstring("model.pt") && !ContainsSubstring("frame #"));

@@ -152,7 +152,7 @@ TEST_CASE("PublishModel: a worker serves it, and softmax answers probabilities",
   const auto read = worker::ReadModel(trained.models(), "small", 0);
   REQUIRE(read.ok());
   CHECK(read->config.max_batch_size() == 64);
-  const auto model = worker::LoadTorchModel(read->version.folder / "model.pt", read->spec);
+  const auto model = worker::LoadModel(*read, worker::LoadTorchModel);
   REQUIRE(model.ok());
 
   const Dataset data = ThreeClasses(30, 6);

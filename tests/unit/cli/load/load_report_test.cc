@@ -115,5 +115,15 @@ TEST_CASE("LoadProgress: each interval has its calls once, and all that are in f
   CHECK(taken.in_flight == 0);
 }
 
+TEST_CASE("ReportAsJson: codes that were expected are no failures", "[cli][load]") {
+  LoadReport report = AReport();
+  report.tally.AddFailure("DEADLINE_EXCEEDED", 40, "too late");
+  report.expected = {"DEADLINE_EXCEEDED"};
+  const auto document = nlohmann::json::parse(ReportAsJson(report));
+  CHECK(document["failed"] == 250);
+  CHECK(document["codes"]["DEADLINE_EXCEEDED"] == 40);
+  CHECK(document["calls"] == 1290);
+}
+
 }  // namespace
 }  // namespace torchfleet::cli

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/fakes/temporary_folder.h"
+
 namespace torchfleet::cli {
 namespace {
 
@@ -139,6 +141,45 @@ TEST_CASE("RequestAsJson: asks what the message does", "[cli][load]") {
     {"name":"x","datatype":"FP32","shape":[2,2],"data":[[1.0,2.5],[3.0,4.0]]},
     {"name":"text","datatype":"BYTES","shape":[2,1],"data":[["é\""],[""]]}]})"));
   CHECK(document->starts_with("{\"inputs\""));  // an id goes before it
+}
+
+TEST_CASE("MakeRequests: a file has a request a line", "[cli][load]") {
+  const TemporaryFolder folder;
+  folder.Write("some",
+               "{\"x\": [[1, 2]], \"text\": [[\"a\"]]}\n\n"
+               "{\"text\": [[\"b\"], [\"c\"]], \"x\": [[3, 4], [5, 6]]}");
+  const auto requests = Made(
+      {kRows, kTexts}, {.model = "m", .version = "", .inputs = {}, .file = folder.path() / "some"});
+  REQUIRE(requests.size() == 2);
+  CHECK(requests[1].model_name() == "m");
+  CHECK(Shape(requests[0]) == std::vector<int64_t>{1, 2});
+  CHECK(Shape(requests[1]) == std::vector<int64_t>{2, 2});
+  CHECK(Shape(requests[1], 1) == std::vector<int64_t>{2, 1});
+  CHECK(Floats(requests[1].raw_input_contents(0)) == std::vector<float>{3, 4, 5, 6});
+}
+
+TEST_CASE("MakeRequests: says which line of a file is no request", "[cli][load]") {
+  const TemporaryFolder folder;
+  const auto of = [&](const std::string& text, std::vector<std::string> inputs = {}) {
+    folder.Write("some", text);
+    const std::string message = Refused(
+        {kRows},
+        {.model = "m", .version = "", .inputs = std::move(inputs), .file = folder.path() / "some"});
+    return message.substr(message.rfind("some") + 4);
+  };
+  CHECK(of("{\"x\": [[1, 2]]}\n[1, 2]") ==
+        ": line 2: expected a JSON object with the inputs by name");
+  CHECK(of("{\"x\": [[1, 2]]") == ": line 1: expected a JSON object with the inputs by name");
+  CHECK(of("{\"y\": [[1, 2]]}") == ": line 1: input 'x' is not given");
+  CHECK(of("{\"x\": [[1, 2]], \"y\": 1}") == ": line 1: 2 inputs are given; the model takes 1");
+  CHECK(of("{\"x\": [[1, 2, 3]]}") ==
+        ": line 1: input 'x' has shape [1,3]; the model takes [-1,2]");
+  CHECK(of("\n \n") == " has no requests");
+  CHECK(
+      Refused(
+          {kRows},
+          {.model = "m", .version = "", .inputs = {"x=[[1,2]]"}, .file = folder.path() / "some"}) ==
+      "--requests has whole requests; give no --input or --batch");
 }
 
 }  // namespace

@@ -27,6 +27,7 @@ TEST_CASE("LoadTally: threads add up, each code by itself", "[cli][load]") {
   sum.Add(Tally(6, 7, "INTERNAL"));
   CHECK(sum.ok == 30);
   CHECK(sum.failed() == 6);
+  CHECK(sum.failed({"INTERNAL", "ABORTED"}) == 2);
   CHECK(sum.failures.at("INTERNAL").count == 4);
   CHECK(sum.failures.at("UNAVAILABLE").count == 2);
   CHECK(sum.late == 9);

@@ -335,5 +335,19 @@ TEST_CASE("LoadThread: all calls are told to the display, and none is left in fl
   CHECK(told.in_flight == 0);
 }
 
+TEST_CASE("LoadThread: requests take turns, or come shuffled", "[cli][load]") {
+  for (const bool shuffled : {false, true}) {
+    FakeCaller::Record record;
+    LoadShare share = Closed(1, 40);
+    share.requests = 20;
+    if (shuffled) share.shuffle_seed = 3;
+    RunFakeLoad(std::move(share), record, AnswerAtOnce);
+    std::vector<size_t> first;
+    for (size_t i = 0; i < 20; ++i) first.push_back(record.begun[i].request);
+    CHECK(std::is_sorted(first.begin(), first.end()) == !shuffled);
+    CHECK(std::set<size_t>(first.begin(), first.end()).size() == 20);
+  }
+}
+
 }  // namespace
 }  // namespace torchfleet::cli

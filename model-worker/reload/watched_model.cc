@@ -1,4 +1,4 @@
-#include "model-worker/reload/model_files.h"
+#include "model-worker/reload/watched_model.h"
 
 #include <sys/stat.h>
 
@@ -9,12 +9,13 @@
 namespace torchfleet::worker {
 
 // Absolute, so that it is found in a text for what it is.
-ModelFiles::ModelFiles(const std::filesystem::path& repository, std::string model, int64_t version)
+WatchedModel::WatchedModel(const std::filesystem::path& repository, std::string model,
+                           int64_t version)
     : repository_(std::filesystem::absolute(repository / "").lexically_normal().parent_path()),
       model_(std::move(model)),
       version_(version) {}
 
-absl::StatusOr<RepositoryModel> ModelFiles::Read() {
+absl::StatusOr<RepositoryModel> WatchedModel::Read() {
   // Before they are read: what changes meanwhile is seen afterwards.
   read_[0] = Of(repository_ / model_ / "config.pbtxt");
   auto model = ReadModel(repository_, model_, version_);
@@ -24,7 +25,7 @@ absl::StatusOr<RepositoryModel> ModelFiles::Read() {
   return model;
 }
 
-void ModelFiles::Locate(const absl::StatusOr<RepositoryModel>& read) {
+void WatchedModel::Locate(const absl::StatusOr<RepositoryModel>& read) {
   if (read.ok()) {
     version_ = read->version.version;
     file_ = read->version.model_file;
@@ -35,13 +36,13 @@ void ModelFiles::Locate(const absl::StatusOr<RepositoryModel>& read) {
   file_ = repository_ / model_ / std::to_string(version_) / repository::ModelFilename(*config);
 }
 
-bool ModelFiles::Changed() {
+bool WatchedModel::Changed() {
   const Fingerprints now = {Of(repository_ / model_ / "config.pbtxt"), Of(file_)};
   const Fingerprints before = std::exchange(before_, now);
   return now == before && now != read_;
 }
 
-std::string ModelFiles::WithoutFolders(std::string_view text) const {
+std::string WatchedModel::WithoutFolders(std::string_view text) const {
   const std::string root = repository_.string(), model = (repository_ / model_).string();
   const std::string version = (repository_ / model_ / std::to_string(version_)).string();
   return absl::StrReplaceAll(text, {{version + "/", ""},
@@ -52,7 +53,7 @@ std::string ModelFiles::WithoutFolders(std::string_view text) const {
                                     {root, "the repository"}});
 }
 
-ModelFiles::Fingerprint ModelFiles::Of(const std::filesystem::path& file) {
+WatchedModel::Fingerprint WatchedModel::Of(const std::filesystem::path& file) {
   struct stat found {};
   if (stat(file.c_str(), &found) != 0) return {};
   return {found.st_ino, found.st_size,

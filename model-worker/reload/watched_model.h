@@ -14,11 +14,11 @@
 
 namespace torchfleet::worker {
 
-class ModelFiles {
+class WatchedModel {
  public:
   // `version` 0: the highest that is served at the first Read, and that one ever
   // after.
-  ModelFiles(const std::filesystem::path& repository, std::string model, int64_t version);
+  WatchedModel(const std::filesystem::path& repository, std::string model, int64_t version);
 
   // As ReadModel. Its file is to be loaded afterwards.
   absl::StatusOr<RepositoryModel> Read();
