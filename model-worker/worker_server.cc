@@ -59,7 +59,7 @@ absl::StatusOr<std::unique_ptr<WorkerServer>> WorkerServer::Start(const WorkerOp
   RETURN_IF_ERROR(worker->Listen(place));
   worker->Announce(place);
   if (const absl::Status status = worker->Load(*engine, loader); !status.ok()) {
-    worker->Leave(worker->files_.WithoutFolders(status.message()));
+    worker->Leave(worker->files_.WithoutFolders(std::string(status.message())));
     return status;
   }
   WorkerServer& server = *worker;
@@ -140,9 +140,10 @@ registry::v1::Load WorkerServer::CurrentLoad() const {
 }
 
 void WorkerServer::Drain(absl::Duration delay, absl::Duration timeout) {
+  // From here on no other engine takes over.
+  reloader_.Close();
   const auto engine = engine_.Get();
   LogInfo("worker drains", {{"model", engine->spec().name}, {"version", engine->spec().version}});
-  reloader_.Close();
   readiness_.SetReady(false);
   control_->SetServing(false);
   control_->SetServing(inference::GRPCInferenceService::service_full_name(), false);

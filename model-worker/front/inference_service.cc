@@ -78,7 +78,7 @@ ServerUnaryReactor* InferenceService::ServerMetadata(CallbackServerContext* call
   response->set_name("torchfleet");
   response->set_version(kVersion);
   for (const char* extension :
-       {"model_configuration", "model_repository", "parameters", "schedule_policy", "statistics"}) {
+       {"model_configuration", "parameters", "schedule_policy", "statistics"}) {
     response->add_extensions(extension);
   }
   return Finish(call, absl::OkStatus());

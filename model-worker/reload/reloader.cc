@@ -13,7 +13,7 @@ absl::Status Draining() { return absl::UnavailableError("the worker drains"); }
 
 // The codes that a caller of a load meets.
 absl::Status ForCaller(const absl::Status& status, const WatchedModel& files) {
-  const std::string text = files.WithoutFolders(status.message());
+  const std::string text = files.WithoutFolders(std::string(status.message()));
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:
     case absl::StatusCode::kResourceExhausted:

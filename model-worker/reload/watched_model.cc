@@ -42,7 +42,7 @@ bool WatchedModel::Changed() {
   return now == before && now != read_;
 }
 
-std::string WatchedModel::WithoutFolders(std::string_view text) const {
+std::string WatchedModel::WithoutFolders(const std::string& text) const {
   const std::string root = repository_.string(), model = (repository_ / model_).string();
   const std::string version = (repository_ / model_ / std::to_string(version_)).string();
   return absl::StrReplaceAll(text, {{version + "/", ""},

@@ -7,7 +7,6 @@
 #include <array>
 #include <filesystem>
 #include <string>
-#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "model-worker/load/model_loader.h"
@@ -29,7 +28,7 @@ class WatchedModel {
   bool Changed();
 
   // An error's text without the names of the folders that these files are in.
-  std::string WithoutFolders(std::string_view text) const;
+  std::string WithoutFolders(const std::string& text) const;
 
  private:
   // What tells one content of a file from another; zeros for no file.
