@@ -107,6 +107,7 @@ void WorkerServer::Announce(const WorkerPlace& place) {
 absl::Status WorkerServer::Load(Engine& engine, const ModelLoader& loader) {
   const Instant began = clock_.Now();
   RETURN_IF_ERROR(engine.Load(loader));
+  memory_->Measure(true);
   readiness_.SetLoaded();
   readiness_.SetReady(true);
   control_->SetServing(true);

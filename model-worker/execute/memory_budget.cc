@@ -42,7 +42,7 @@ std::optional<uint64_t> LeastLimit(const std::filesystem::path& folder, std::fil
 
 MemoryBudget::MemoryBudget(std::optional<uint64_t> limit, Usage usage, const Clock& clock)
     : limit_(limit), usage_(std::move(usage)), clock_(clock) {
-  Measure(false);
+  Measure(true);
 }
 
 uint64_t MemoryBudget::refusals_here() { return refusals; }

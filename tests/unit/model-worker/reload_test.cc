@@ -227,6 +227,7 @@ TEST_CASE("Reloader: takes files that have changed", "[worker][reload]") {
   auto seen = taken.get_future();
   REQUIRE(seen.wait_for(std::chrono::seconds(30)) == std::future_status::ready);
   CHECK(seen.get() == 2);
+  reloading.reloader.Stop();
   CHECK(reloading.reloader.figures().ok == 1);
 }
 
