@@ -6,7 +6,7 @@ namespace {
 constexpr absl::Duration kMostInATurn = absl::Microseconds(500);
 // Between turns while an executor has the only core; a batch of its takes longer
 // than that, or the loop would run it itself.
-constexpr absl::Duration kRest = absl::Microseconds(500);
+constexpr absl::Duration kRest = absl::Milliseconds(1);
 
 // The runner whose batch this thread runs.
 thread_local const LoopRunner* running_here = nullptr;

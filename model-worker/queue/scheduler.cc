@@ -69,7 +69,7 @@ absl::Status Scheduler::Push(Request& request) {
       statistics_.expired += departed.expired.size();
     }
     status = Add(request, now);
-    // Loops may look after another scheduler by now.
+    // No loop looks here any more.
     if (hurry_ && status.ok()) WakeExecutor();
   }
   Answer(departed, now);
@@ -376,6 +376,7 @@ void Scheduler::Done(const Batch& batch, std::optional<absl::Duration> took) {
   const Instant now = clock_.Now();
   const std::lock_guard lock(mu_);
   --running_;
+  if (hurry_ && !line_.empty()) WakeExecutor();
   if (!took) return;
   service_.Add(static_cast<double>(std::max<int64_t>(batch.elements(), 1)), *took);
   rate_.Remember(8 * service_.fixed(), now);

@@ -73,8 +73,8 @@ class Scheduler {
   // nothing when it failed.
   void Done(const Batch& batch, std::optional<absl::Duration> took);
 
-  // No more requests come, so none waits for others, and executors run what is
-  // left.
+  // Hardly a request comes any more, so none waits for others, and executors run
+  // what is left: loops need not ask.
   void Hurry();
   void Close();
 

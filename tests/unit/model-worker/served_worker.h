@@ -96,6 +96,9 @@ class Served {
         grpc::CreateChannel(worker_->address(), grpc::InsecureChannelCredentials()));
   }
 
+  // A file of its repository.
+  void Write(const std::string& name, std::string_view content) { root_.Write(name, content); }
+
   WorkerServer& worker() { return *worker_; }
   GRPCInferenceService::Stub& stub() { return *stub_; }
 
