@@ -64,11 +64,7 @@ absl::Status Engine::WarmUp() {
                    WarmUpRuns(model_.config, spec(), model_.version.folder.parent_path()));
   for (const WarmUpRun& run : runs) {
     const Instant began = shared_.clock.Now();
-    for (int i = 0; i < run.count; ++i) {
-      RunStages stages(shared_.clock);
-      const auto outputs = loaded_->Run(run.inputs, stages);
-      if (!outputs.ok()) return WarmUpFailed(run, outputs.status());
-    }
+    RETURN_IF_ERROR(worker::WarmUp(*loaded_, run, shared_.clock));
     LogInfo("the model is warmed up",
             {{"model", spec().name},
              {"request", run.name},

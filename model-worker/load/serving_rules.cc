@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <limits>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
@@ -73,6 +75,9 @@ absl::Status ReadBatching(const inference::ModelConfig& config, ModelSpec& spec)
   const ModelDynamicBatching& batching = config.dynamic_batching();
   const std::string* const adaptive = Parameter(spec, "ADAPTIVE_BATCHING");
   const bool off = adaptive && *adaptive == "false";
+  if (adaptive && !off && *adaptive != "true") {
+    return Wrong(fmt::format("ADAPTIVE_BATCHING is '{}'; expected true or false", Clip(*adaptive)));
+  }
   spec.batching.most = config.has_dynamic_batching() || !off ? spec.max_batch_size : 1;
   for (const int32_t size : batching.preferred_batch_size()) {
     if (size < 1 || size > spec.max_batch_size) {
@@ -138,7 +143,8 @@ absl::Status ReadDimensions(const char* parameter, const ModelSpec& spec,
     ASSIGN_OR_RETURN(const size_t index, IndexOf(parameter, tensors, name));
     ASSIGN_OR_RETURN(const double dimension, Number(parameter, value));
     const TensorSpec& tensor = tensors[index];
-    const auto at = static_cast<size_t>(std::max(dimension, 0.0));
+    const bool whole = dimension >= 0 && dimension < 1000 && dimension == std::floor(dimension);
+    const size_t at = whole ? static_cast<size_t>(dimension) : 0;
     if (at < 1 || at >= tensor.shape.size() || tensor.shape[at] >= 0 ||
         tensor.type == wire::DataType::kBytes || tensor.inside) {
       return Wrong(fmt::format(
@@ -151,15 +157,22 @@ absl::Status ReadDimensions(const char* parameter, const ModelSpec& spec,
   return absl::OkStatus();
 }
 
+// Nothing for a number that is none of them. Floats have infinities, too.
 template <typename Element>
-std::string ElementBytes(double number) {
+std::optional<std::string> ElementBytes(double number) {
+  using Limits = std::numeric_limits<Element>;
+  if (Limits::is_integer && number != std::floor(number)) return std::nullopt;
+  // The highest of 64 bits is none of a double: what is rounded up to is one too much.
+  const auto highest = static_cast<double>(Limits::max());
+  const bool fits = number >= static_cast<double>(Limits::lowest()) &&
+                    (Limits::digits > 53 ? number < highest : number <= highest);
+  if (!fits && !(Limits::has_infinity && !std::isfinite(number))) return std::nullopt;
   const auto element = static_cast<Element>(number);
   return std::string(reinterpret_cast<const char*>(&element), sizeof element);
 }
 
-// Zero in every type, and the numbers of those types that token ids have.
-absl::StatusOr<std::string> PaddingElement(const TensorSpec& tensor, double number) {
-  switch (tensor.type) {
+std::optional<std::string> NumberBytes(wire::DataType type, double number) {
+  switch (type) {
     case wire::DataType::kInt32:
       return ElementBytes<int32_t>(number);
     case wire::DataType::kInt64:
@@ -169,13 +182,17 @@ absl::StatusOr<std::string> PaddingElement(const TensorSpec& tensor, double numb
     case wire::DataType::kFp64:
       return ElementBytes<double>(number);
     default:
-      break;
+      return number == 0 ? std::optional(std::string(wire::ElementSize(type), '\0')) : std::nullopt;
   }
-  if (number == 0) return std::string(wire::ElementSize(tensor.type), '\0');
+}
+
+// Zero in every type, and the numbers of those types that token ids have.
+absl::StatusOr<std::string> PaddingElement(const TensorSpec& tensor, double number) {
+  if (auto bytes = NumberBytes(tensor.type, number)) return *std::move(bytes);
   return Wrong(
-      fmt::format("PADDING_VALUES has another value than 0 for '{}', which is {}; "
-                  "expected INT32, INT64, FP32 or FP64",
-                  Clip(tensor.name), wire::DataTypeName(tensor.type)));
+      fmt::format("PADDING_VALUES has {} for '{}', which is {}; expected 0, or a number that "
+                  "INT32, INT64, FP32 or FP64 holds",
+                  number, Clip(tensor.name), wire::DataTypeName(tensor.type)));
 }
 
 absl::Status ReadPadding(const ModelSpec& spec, LengthRules& lengths) {
@@ -261,7 +278,9 @@ absl::Status ReadServingRules(const inference::ModelConfig& config, ModelSpec& s
   RETURN_IF_ERROR(ReadBatching(config, spec));
   RETURN_IF_ERROR(ReadLengths(spec));
   if (const std::string* const cpus = Parameter(spec, "CPUS")) {
-    ASSIGN_OR_RETURN(spec.cpus, ParseCpus(*cpus));
+    auto parsed = ParseCpus(*cpus);
+    if (!parsed.ok()) return Wrong("CPUS: " + std::string(parsed.status().message()));
+    spec.cpus = *std::move(parsed);
   }
   return absl::OkStatus();
 }
