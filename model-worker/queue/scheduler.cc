@@ -52,10 +52,10 @@ Scheduler::Scheduler(const ModelSpec& spec, int cores, QueueStatistics& statisti
     : spec_(spec),
       rules_(spec.batching),
       slots_(spec.line.in_order ? 1 : spec.instances),
-      cores_(cores),
       statistics_(statistics),
       clock_(clock),
-      line_(spec.line) {}
+      line_(spec.line),
+      cores_(cores) {}
 
 absl::Status Scheduler::Push(Request& request) {
   const Instant now = clock_.Now();
@@ -400,6 +400,11 @@ void Scheduler::Answer(Departed& departed, Instant now) {
     const absl::Status status = Hopeless(absl::Milliseconds(100));
     request->Answer(status, {WaitingLine::Queued(*request), now, now, now, now});
   }
+}
+
+void Scheduler::SetCores(int cores) {
+  const std::lock_guard lock(mu_);
+  cores_ = cores;
 }
 
 void Scheduler::Hurry() {

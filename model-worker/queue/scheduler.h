@@ -76,6 +76,8 @@ class Scheduler {
   // Hardly a request comes any more, so none waits for others, and executors run
   // what is left: loops need not ask.
   void Hurry();
+  // The process may use as many cores from now on.
+  void SetCores(int cores);
   void Close();
 
   Figures figures() const;
@@ -123,7 +125,6 @@ class Scheduler {
   const ModelSpec& spec_;
   const BatchRules& rules_;
   const int slots_;
-  const int cores_;
   QueueStatistics& statistics_;
   const Clock& clock_;
 
@@ -137,6 +138,7 @@ class Scheduler {
   bool chosen_full_ ABSL_GUARDED_BY(mu_) = false;
   Departed departed_ ABSL_GUARDED_BY(mu_);
   int running_ ABSL_GUARDED_BY(mu_) = 0;
+  int cores_ ABSL_GUARDED_BY(mu_);
   // When what runs is expected to be over.
   Instant runs_until_ ABSL_GUARDED_BY(mu_);
   // Executors that wait, those of them that are being woken, and when the one
