@@ -27,6 +27,7 @@
 #include "absl/status/status.h"
 #include "model-worker/batch/arrival_rate.h"
 #include "model-worker/batch/batch.h"
+#include "model-worker/batch/batch_choice.h"
 #include "model-worker/batch/batch_policy.h"
 #include "model-worker/batch/service_time.h"
 #include "model-worker/queue/queue_statistics.h"
@@ -91,8 +92,6 @@ class Scheduler {
 
   // Fills chosen_; what cannot be served any more goes to departed_.
   BatchDecision Decide(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Choose(Request& first) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void ChooseByLength(Request& first) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   BatchChance Chance(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The first request that can still be done in time.
   Request* FirstInTime(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -101,7 +100,6 @@ class Scheduler {
   // Takes those out of what is chosen that would be too late with it; whether
   // there were any.
   bool DropLate(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  double ChosenSize() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether it is for a loop to run what is chosen.
   bool ForLoop() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether a loop may.
@@ -133,9 +131,7 @@ class Scheduler {
   WaitingLine line_ ABSL_GUARDED_BY(mu_);
   ServiceTime service_ ABSL_GUARDED_BY(mu_);
   ArrivalRate rate_ ABSL_GUARDED_BY(mu_);
-  std::vector<Request*> chosen_ ABSL_GUARDED_BY(mu_);
-  int64_t chosen_rows_ ABSL_GUARDED_BY(mu_) = 0;
-  bool chosen_full_ ABSL_GUARDED_BY(mu_) = false;
+  BatchChoice chosen_ ABSL_GUARDED_BY(mu_);
   Departed departed_ ABSL_GUARDED_BY(mu_);
   int running_ ABSL_GUARDED_BY(mu_) = 0;
   int cores_ ABSL_GUARDED_BY(mu_);
