@@ -4,8 +4,8 @@
 //
 //   made ─► Load ─► loaded ─► Retire ─► ends with the last request that holds it
 //
-// A reload makes another engine beside the one that serves. Lifecycle: Load once;
-// Retire before the last holder lets go. Thread-safe after Load.
+// A reload makes another engine beside the one that serves (engines.h). Lifecycle:
+// Load once; Retire when another takes over. Thread-safe after Load.
 
 #include <atomic>
 #include <memory>
@@ -30,10 +30,11 @@ class Engine {
   ~Engine();
 
   // Loads the model and warms it up; then its executors run. Errors of the
-  // loader; FAILED_PRECONDITION when a warm-up fails.
+  // loader; FAILED_PRECONDITION when a warm-up fails, RESOURCE_EXHAUSTED when
+  // memory does not suffice.
   absl::Status Load(const ModelLoader& loader);
   // Its executors run what waits; then nothing more comes.
-  void Retire();
+  void Retire() const;
 
   const RepositoryModel& model() const { return model_; }
   const ModelSpec& spec() const { return model_.spec; }
@@ -41,6 +42,7 @@ class Engine {
   Executor& executor() const { return *executor_; }
 
  private:
+  absl::Status LoadAndWarmUp(const ModelLoader& loader);
   absl::Status WarmUp();
 
   const RepositoryModel model_;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/shutdown.h"
+#include "model-worker/watchdog.h"
 #include "model-worker/worker_server.h"
 
 namespace torchfleet::worker {
@@ -17,6 +18,9 @@ struct Flags {
   ProcessOptions process{.role = "worker"};
   WorkerOptions worker;
   WorkerPlace place;
+  Watchdog::Rules watchdog;
+  // None: by the control group.
+  std::optional<uint64_t> memory_limit;
   absl::Duration drain_delay = absl::Milliseconds(500);
   absl::Duration drain_timeout = absl::Seconds(10);
 };
@@ -39,6 +43,16 @@ void AddFlags(CLI::App& app, Flags& flags) {
                   "How long it still takes calls after SIGTERM, while the news travels");
   AddDurationFlag(app, "--drain-timeout", flags.drain_timeout,
                   "How long calls that run may go on after that");
+  AddDurationFlag(app, "--reload-interval", flags.worker.reload_interval,
+                  "How often it looks whether the model's files have changed; 0s is never");
+  AddDurationFlag(app, "--stuck-warning", flags.watchdog.warning,
+                  "A batch that runs for so long is logged; 0s is never");
+  AddDurationFlag(app, "--stuck-limit", flags.watchdog.limit,
+                  "When a batch has run for so long the process ends; 0s is never");
+  AddFlag(app, "--memory-limit", flags.memory_limit,
+          "What it may use, in bytes or with K, M or G; 0 is no limit; without it 0.9 of its "
+          "control group's")
+      ->transform(CLI::AsSizeValue(false));
   AddProcessFlags(app, flags.process);
 }
 
@@ -63,9 +77,28 @@ void Stop(WorkerServer& worker, const Flags& flags) {
   std::_Exit(0);
 }
 
+std::shared_ptr<MemoryBudget> Memory(const Flags& flags, const Clock& clock) {
+  std::optional<uint64_t> limit = flags.memory_limit;
+  if (!limit) {
+    limit = ControlGroupLimit("/");
+    // The rest is for what the kernel counts besides, and for what comes between
+    // two measurements.
+    if (limit) *limit -= *limit / 10;
+  }
+  if (limit == 0) limit = std::nullopt;
+  return std::make_shared<MemoryBudget>(limit, ProcessMemory, clock);
+}
+
+// Its callers lose their connections, and whoever started it starts another.
+void EndStuck(WorkerServer& worker, const std::string& why) {
+  LogError("the model does not come back; the worker ends", {{"reason", why}});
+  worker.Leave(why);
+  std::_Exit(kExitStuck);
+}
+
 }  // namespace
 
-int RunWorker(int argc, char** argv, const ModelLoader& loader) {
+int RunWorker(int argc, char** argv, const ModelRuntime& runtime) {
   ShutdownSignal shutdown;
   Flags flags;
   CLI::App app("Serves one version of one model from a model repository.");
@@ -80,11 +113,16 @@ int RunWorker(int argc, char** argv, const ModelLoader& loader) {
 
   flags.place.operator_listen = process.operator_listen;
   const MonotonicClock clock;
-  auto worker = WorkerServer::Start(flags.worker, flags.place, loader, clock);
+  flags.worker.memory = Memory(flags, clock);
+  if (runtime.count_memory) runtime.count_memory(flags.worker.memory);
+  auto worker = WorkerServer::Start(flags.worker, flags.place, runtime.loader, clock);
   if (!worker.ok()) {
     LogError(std::string(worker.status().message()));
     return 1;
   }
+  Watchdog watchdog(flags.watchdog, (*worker)->runs(), *flags.worker.memory,
+                    [&](const std::string& why) { EndStuck(**worker, why); });
+  watchdog.Start();
   AnnounceReady(process, {(*worker)->address(), (*worker)->operator_address()});
 
   shutdown.Wait();

@@ -112,13 +112,30 @@ MetricFamily Stages(const ModelStatistics& statistics, const Labels& labels) {
   return family;
 }
 
+MetricFamily Reloads(const Reloader::Figures& figures, const Labels& labels) {
+  MetricFamily family{"torchfleet_worker_reloads_total",
+                      "Loads of the model beside the one that served",
+                      MetricType::Counter,
+                      {}};
+  const std::pair<const char*, uint64_t> results[] = {{"ok", figures.ok},
+                                                      {"failed", figures.failed}};
+  for (const auto& [result, count] : results) {
+    ClientMetric metric;
+    metric.label = labels;
+    metric.label.push_back({"result", result});
+    metric.counter.value = static_cast<double>(count);
+    family.metric.push_back(std::move(metric));
+  }
+  return family;
+}
+
 }  // namespace
 
 std::vector<MetricFamily> WorkerMetrics::Collect() const {
-  const auto engine = engine_.Get();
+  const auto engine = from_.engine.Get();
   const Labels labels = {{"model", engine->spec().name}, {"version", engine->spec().version}};
   const Scheduler::Figures now = engine->scheduler().figures();
-  const ExecutionStatistics::Figures executions = executions_.figures();
+  const ExecutionStatistics::Figures executions = from_.executions.figures();
   const auto gauge = [&](const char* name, const char* help, auto value) {
     return Single(name, help, MetricType::Gauge, labels, static_cast<double>(value));
   };
@@ -126,23 +143,31 @@ std::vector<MetricFamily> WorkerMetrics::Collect() const {
     return Single(name, help, MetricType::Counter, labels, static_cast<double>(value));
   };
   return {
-      RequestsByCode(statistics_, labels),
-      Durations(statistics_, labels),
-      Stages(statistics_, labels),
+      RequestsByCode(from_.statistics, labels),
+      Durations(from_.statistics, labels),
+      Stages(from_.statistics, labels),
       BatchSizes(executions, labels),
+      Reloads(from_.reloader.figures(), labels),
+      gauge("torchfleet_worker_memory_counted_bytes", "Tensors and large requests",
+            from_.memory.counted()),
+      gauge("torchfleet_worker_memory_limit_bytes", "What the process may use; 0 for no limit",
+            from_.memory.limit().value_or(0)),
+      counter("torchfleet_worker_memory_refused_total",
+              "Tensors and requests refused as memory would not have sufficed",
+              from_.memory.refused()),
       gauge("torchfleet_worker_queue_depth", "Requests waiting", now.depth),
       gauge("torchfleet_worker_running", "Batches running", now.running),
       gauge("torchfleet_worker_longest_run_seconds", "How long the longest batch has been running",
-            absl::ToDoubleSeconds(watch_.longest())),
+            absl::ToDoubleSeconds(from_.watch.longest())),
       counter("torchfleet_worker_rejected_total", "Requests refused by a full queue",
-              queue_.rejected.load()),
+              from_.queue.rejected.load()),
       counter("torchfleet_worker_refused_early_total",
               "Requests refused as they could not be done before their deadline",
-              queue_.refused_early.load()),
+              from_.queue.refused_early.load()),
       counter("torchfleet_worker_expired_total", "Requests whose time passed in the queue",
-              queue_.expired.load()),
+              from_.queue.expired.load()),
       counter("torchfleet_worker_cancelled_total", "Requests whose caller left the queue",
-              queue_.cancelled.load()),
+              from_.queue.cancelled.load()),
       counter("torchfleet_worker_elements_total",
               "Elements of batches, or rows where rows do not differ in length",
               executions.elements),

@@ -7,30 +7,31 @@
 
 #include "base/snapshot.h"
 #include "model-worker/engine.h"
+#include "model-worker/execute/memory_budget.h"
 #include "model-worker/front/model_statistics.h"
+#include "model-worker/reload/reloader.h"
 
 namespace torchfleet::worker {
 
 // Borrows all it shows.
 class WorkerMetrics : public prometheus::Collectable {
  public:
-  WorkerMetrics(const Snapshot<Engine>& engine, const ModelStatistics& statistics,
-                const QueueStatistics& queue, const ExecutionStatistics& executions,
-                const RunWatch& watch)
-      : engine_(engine),
-        statistics_(statistics),
-        queue_(queue),
-        executions_(executions),
-        watch_(watch) {}
+  struct Sources {
+    const Snapshot<Engine>& engine;
+    const ModelStatistics& statistics;
+    const QueueStatistics& queue;
+    const ExecutionStatistics& executions;
+    const RunWatch& watch;
+    const Reloader& reloader;
+    const MemoryBudget& memory;
+  };
+
+  explicit WorkerMetrics(const Sources& sources) : from_(sources) {}
 
   std::vector<prometheus::MetricFamily> Collect() const override;
 
  private:
-  const Snapshot<Engine>& engine_;
-  const ModelStatistics& statistics_;
-  const QueueStatistics& queue_;
-  const ExecutionStatistics& executions_;
-  const RunWatch& watch_;
+  const Sources from_;
 };
 
 }  // namespace torchfleet::worker

@@ -31,49 +31,55 @@ net::ServerOptions PortOptions(const std::string& listen) {
 WorkerServer::WorkerServer(const WorkerOptions& options, const Clock& clock)
     : clock_(clock),
       options_(options),
+      memory_(options.memory ? options.memory
+                             : std::make_shared<MemoryBudget>(std::nullopt, ProcessMemory, clock)),
       watch_(clock),
+      files_(options.repository, options.model, options.version),
+      engines_(
+          options.queue_size,
+          {.queue = queue_statistics_, .executions = executions_, .watch = watch_, .clock = clock}),
       engine_(std::shared_ptr<const Engine>()),
+      reloader_(files_, engines_, engine_, options.reload_interval),
       context_{.engine = engine_,
                .statistics = statistics_,
                .open_calls = open_calls_,
                .readiness = readiness_,
+               .memory = *memory_,
                .clock = clock},
-      service_(engine_, statistics_, executions_, readiness_) {}
-
-std::shared_ptr<Engine> WorkerServer::MakeEngine(RepositoryModel model) {
-  return std::make_shared<Engine>(
-      std::move(model), options_.queue_size,
-      Engine::Shared{
-          .queue = queue_statistics_, .executions = executions_, .watch = watch_, .clock = clock_});
-}
+      service_(engine_, statistics_, executions_, readiness_, reloader_) {}
 
 absl::StatusOr<std::unique_ptr<WorkerServer>> WorkerServer::Start(const WorkerOptions& options,
                                                                   const WorkerPlace& place,
                                                                   const ModelLoader& loader,
                                                                   const Clock& clock) {
-  ASSIGN_OR_RETURN(RepositoryModel model,
-                   ReadModel(options.repository, options.model, options.version));
   auto worker = std::unique_ptr<WorkerServer>(new WorkerServer(options, clock));
-  const std::shared_ptr<Engine> engine = worker->MakeEngine(std::move(model));
+  ASSIGN_OR_RETURN(RepositoryModel model, worker->files_.Read());
+  const std::shared_ptr<Engine> engine = worker->engines_.Make(std::move(model));
   worker->engine_.Set(std::shared_ptr<const Engine>(engine));
   RETURN_IF_ERROR(worker->Listen(place));
   worker->Announce(place);
-  RETURN_IF_ERROR(worker->Load(*engine, loader));
+  if (const absl::Status status = worker->Load(*engine, loader); !status.ok()) {
+    worker->Leave(worker->files_.WithoutFolders(std::string(status.message())));
+    return status;
+  }
+  WorkerServer& server = *worker;
+  server.reloader_.Start(loader, [&server](const Engine& now) { server.TakenOver(now); });
   return worker;
 }
 
 WorkerServer::~WorkerServer() {
+  reloader_.Stop();
   if (announcer_) announcer_->Stop();
   // What waits is answered, what runs comes back.
-  if (const auto engine = engine_.Get()) engine->scheduler().Close();
+  engines_.Close();
   if (port_) port_->Stop();
   if (control_) control_->Drain(absl::ZeroDuration());
 }
 
 absl::Status WorkerServer::Listen(const WorkerPlace& place) {
   ASSIGN_OR_RETURN(operators_, OperatorServer::Start(place.operator_listen));
-  operators_->Register(std::make_shared<WorkerMetrics>(engine_, statistics_, queue_statistics_,
-                                                       executions_, watch_));
+  operators_->Register(std::make_shared<WorkerMetrics>(WorkerMetrics::Sources{
+      engine_, statistics_, queue_statistics_, executions_, watch_, reloader_, *memory_}));
   operators_->SetReadiness([this] { return readiness_.Status(); });
   ASSIGN_OR_RETURN(control_,
                    GrpcServer::Start("unix-abstract:torchfleet-" + RandomId(), {&service_}));
@@ -88,13 +94,12 @@ void WorkerServer::Announce(const WorkerPlace& place) {
   if (place.registry.empty()) return;
   const auto engine = engine_.Get();
   const ModelSpec& spec = engine->spec();
-  WorkerIdentity identity;
-  identity.worker_id = place.worker_id.empty()
-                           ? fmt::format("{}-{}-{}", spec.name, spec.version, RandomId())
-                           : place.worker_id;
-  identity.address = place.advertise.empty() ? address() : place.advertise;
-  identity.operator_address = operator_address();
-  announcer_ = std::make_unique<registry::Announcer>(place.registry, Announcement(spec, identity),
+  identity_.worker_id = place.worker_id.empty()
+                            ? fmt::format("{}-{}-{}", spec.name, spec.version, RandomId())
+                            : place.worker_id;
+  identity_.address = place.advertise.empty() ? address() : place.advertise;
+  identity_.operator_address = operator_address();
+  announcer_ = std::make_unique<registry::Announcer>(place.registry, Announcement(spec, identity_),
                                                      [this] { return CurrentLoad(); });
   announcer_->Start(registry::v1::WORKER_STATE_STARTING);
 }
@@ -102,6 +107,7 @@ void WorkerServer::Announce(const WorkerPlace& place) {
 absl::Status WorkerServer::Load(Engine& engine, const ModelLoader& loader) {
   const Instant began = clock_.Now();
   RETURN_IF_ERROR(engine.Load(loader));
+  memory_->Measure(true);
   readiness_.SetLoaded();
   readiness_.SetReady(true);
   control_->SetServing(true);
@@ -120,6 +126,10 @@ absl::Status WorkerServer::Load(Engine& engine, const ModelLoader& loader) {
   return absl::OkStatus();
 }
 
+void WorkerServer::TakenOver(const Engine& engine) {
+  if (announcer_) announcer_->SetWorker(Announcement(engine.spec(), identity_));
+}
+
 registry::v1::Load WorkerServer::CurrentLoad() const {
   const auto engine = engine_.Get();
   const Scheduler::Figures now = engine->scheduler().figures();
@@ -131,6 +141,8 @@ registry::v1::Load WorkerServer::CurrentLoad() const {
 }
 
 void WorkerServer::Drain(absl::Duration delay, absl::Duration timeout) {
+  // From here on no other engine takes over.
+  reloader_.Close();
   const auto engine = engine_.Get();
   LogInfo("worker drains", {{"model", engine->spec().name}, {"version", engine->spec().version}});
   readiness_.SetReady(false);
@@ -141,16 +153,17 @@ void WorkerServer::Drain(absl::Duration delay, absl::Duration timeout) {
   absl::SleepFor(delay);
   // Whoever comes now is told to go elsewhere; the port closes when nobody is
   // left.
-  engine->scheduler().Hurry();
+  engine->Retire();
   const bool finished = open_calls_.Close(timeout);
-  if (!finished) engine->scheduler().Close();
+  if (!finished) engines_.Close();
   port_->Drain(finished ? absl::Seconds(1) : absl::ZeroDuration());
   control_->Drain(absl::ZeroDuration());
   Leave();
+  reloader_.Stop();
 }
 
-void WorkerServer::Leave() {
-  if (announcer_) announcer_->Stop();
+void WorkerServer::Leave(const std::string& reason) {
+  if (announcer_) announcer_->Leave(reason);
 }
 
 }  // namespace torchfleet::worker

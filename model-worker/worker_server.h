@@ -12,12 +12,15 @@
 #include "base/grpc_server.h"
 #include "base/metrics.h"
 #include "base/snapshot.h"
-#include "model-worker/engine.h"
+#include "model-worker/announce/announcement.h"
+#include "model-worker/engines.h"
+#include "model-worker/execute/memory_budget.h"
 #include "model-worker/front/front_service.h"
 #include "model-worker/front/inference_service.h"
 #include "model-worker/front/model_statistics.h"
 #include "model-worker/front/open_calls.h"
 #include "model-worker/load/model_loader.h"
+#include "model-worker/reload/reloader.h"
 #include "net/server/server.h"
 #include "registry/client/announcer.h"
 
@@ -29,6 +32,10 @@ struct WorkerOptions {
   // 0: the highest that is served.
   int64_t version = 0;
   size_t queue_size = 1024;
+  // How often it is looked whether the model's files have changed; zero: never.
+  absl::Duration reload_interval = absl::Seconds(2);
+  // Null: without a limit.
+  std::shared_ptr<MemoryBudget> memory = nullptr;
 };
 
 // Where a worker listens and whom it tells.
@@ -57,37 +64,44 @@ class WorkerServer {
   // let go. Returns when the model has come back from the last one, however
   // long that takes.
   void Drain(absl::Duration delay, absl::Duration timeout);
-  // Tells the registry that this worker is gone; also while Drain waits.
-  void Leave();
+  // Tells the registry that this worker is gone, and why unless it was told to
+  // go; also while Drain waits.
+  void Leave(const std::string& reason = "");
 
   const std::string& address() const { return port_->address(); }
   const std::string& operator_address() const { return operators_->address(); }
+  const RunWatch& runs() const { return watch_; }
 
  private:
   WorkerServer(const WorkerOptions& options, const Clock& clock);
 
-  std::shared_ptr<Engine> MakeEngine(RepositoryModel model);
-
   absl::Status Listen(const WorkerPlace& place);
   void Announce(const WorkerPlace& place);
   absl::Status Load(Engine& engine, const ModelLoader& loader);
+  // A reloaded model has taken over.
+  void TakenOver(const Engine& engine);
   registry::v1::Load CurrentLoad() const;
 
   const Clock& clock_;
   const WorkerOptions options_;
+  const std::shared_ptr<MemoryBudget> memory_;
   ModelStatistics statistics_;
   QueueStatistics queue_statistics_;
   ExecutionStatistics executions_;
   RunWatch watch_;
   OpenCalls open_calls_;
   Readiness readiness_;
+  WatchedModel files_;
+  Engines engines_;
   Snapshot<Engine> engine_;
+  Reloader reloader_;
   const InferContext context_;
   InferenceService service_;
   std::unique_ptr<OperatorServer> operators_;
   // What is no inference, behind the port.
   std::unique_ptr<GrpcServer> control_;
   std::unique_ptr<net::Server> port_;
+  WorkerIdentity identity_;
   std::unique_ptr<registry::Announcer> announcer_;
 };
 

@@ -34,7 +34,7 @@ class InstantModel final : public Model {
 
 int main(int argc, char** argv) {
   using namespace torchfleet::worker;
-  return RunWorker(argc, argv, [](const ModelFile&, const ModelSpec& spec) {
-    return std::make_unique<InstantModel>(spec);
-  });
+  return RunWorker(argc, argv, {[](const ModelFile&, const ModelSpec& spec) {
+                     return std::make_unique<InstantModel>(spec);
+                   }});
 }

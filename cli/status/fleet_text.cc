@@ -53,7 +53,8 @@ std::vector<FleetRow> FleetRows(const FleetFile& file, const v1::WatchResponse& 
                     .pid = worker.pid(),
                     .queued = endpoint.load().queued(),
                     .running = endpoint.load().running(),
-                    .capacity = endpoint.load().capacity()});
+                    .capacity = endpoint.load().capacity(),
+                    .left = endpoint.last_leave_reason()});
   }
   return rows;
 }
@@ -84,6 +85,9 @@ std::string RowsAsTable(const std::vector<FleetRow>& rows, bool colour) {
     }
     text += "\n";
   }
+  for (const FleetRow& row : rows) {
+    if (!row.left.empty()) text += fmt::format("{} left before: {}\n", row.name, row.left);
+  }
   return text;
 }
 
@@ -98,6 +102,7 @@ std::string RowsAsJson(const std::vector<FleetRow>& rows) {
       process["load"] = {
           {"queued", row.queued}, {"running", row.running}, {"capacity", row.capacity}};
     }
+    if (!row.left.empty()) process["left"] = row.left;
     processes.push_back(process);
   }
   return nlohmann::ordered_json{{"processes", processes}}.dump(1) + "\n";

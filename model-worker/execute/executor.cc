@@ -7,10 +7,18 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "model-worker/execute/cpu_pinning.h"
+#include "model-worker/execute/memory_budget.h"
 #include "model-worker/execute/output_check.h"
 #include "model-worker/execute/reshape.h"
 
 namespace torchfleet::worker {
+namespace {
+
+absl::Status NoMemory() {
+  return absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
+}
+
+}  // namespace
 
 Executor::Executor(Scheduler& scheduler, Model& model, const ModelSpec& spec,
                    ExecutionStatistics& statistics, RunWatch& watch, const Clock& clock)
@@ -49,11 +57,15 @@ void Executor::Run(Batch& batch) {
 }
 
 Executor::Answers Executor::RunGuarded(Batch& batch, RunStages& stages) {
+  const uint64_t refusals = MemoryBudget::refusals_here();
   try {
-    return RunChecked(batch, stages);
+    Answers answers = RunChecked(batch, stages);
+    // Whatever the model made of it.
+    if (answers.ok() || MemoryBudget::refusals_here() == refusals) return answers;
+    return NoMemory();
   } catch (const std::bad_alloc&) {
     LogError("memory did not suffice for a request", {{"model", spec_.name}});
-    return absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
+    return NoMemory();
   } catch (const std::exception& error) {
     LogError("the model failed", {{"model", spec_.name}, {"detail", error.what()}});
     return absl::InternalError("the model failed on this input");

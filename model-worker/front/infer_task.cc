@@ -9,6 +9,16 @@
 #include "base/status.h"
 
 namespace torchfleet::worker {
+namespace {
+
+// Smaller ones are not worth counting: they are in what is measured.
+constexpr uint64_t kLarge = 64 << 10;
+
+absl::Status NoMemory() {
+  return absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
+}
+
+}  // namespace
 
 void InferTask::Start(const net::Slice& message, Instant deadline, uint64_t caller) {
   message_ = net::Slice(message);
@@ -19,7 +29,7 @@ void InferTask::Start(const net::Slice& message, Instant deadline, uint64_t call
     status = Admit();
     if (status.ok()) status = engine_->scheduler().Push(*this);
   } catch (const std::bad_alloc&) {
-    status = absl::ResourceExhaustedError("the worker's memory does not suffice for this request");
+    status = NoMemory();
   }
   if (!status.ok()) {
     context_.statistics.Counted(status.code());
@@ -42,9 +52,18 @@ absl::Status InferTask::Admit() {
                           absl::Milliseconds(100));
   }
   counted_open_ = true;
+  RETURN_IF_ERROR(CountBytes());
   engine_ = context_.engine.Get();
   spec_ = &engine_->spec();
   return Check();
+}
+
+absl::Status InferTask::CountBytes() {
+  const uint64_t bytes = message_.bytes().size();
+  if (bytes < kLarge) return absl::OkStatus();
+  if (!context_.memory.Take(bytes)) return NoMemory();
+  counted_bytes_ = bytes;
+  return absl::OkStatus();
 }
 
 absl::Status InferTask::Check() {
@@ -107,6 +126,7 @@ void InferTask::End(absl::StatusOr<std::vector<OutputTensor>> outputs) {
   const net::Slice kept = std::move(message_);
   asker_.OnAnswer(*this, std::move(outputs));
   decoded_.Clear();
+  if (counted_bytes_ > 0) context_.memory.Give(std::exchange(counted_bytes_, 0));
   if (open) context_.open_calls.End();
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/snapshot.h"
 #include "model-worker/engine.h"
+#include "model-worker/execute/memory_budget.h"
 #include "model-worker/front/answer_box.h"
 #include "model-worker/front/codec.h"
 #include "model-worker/front/model_statistics.h"
@@ -28,6 +29,7 @@ struct InferContext {
   ModelStatistics& statistics;
   OpenCalls& open_calls;
   const Readiness& readiness;
+  MemoryBudget& memory;
   const Clock& clock;
 };
 
@@ -76,6 +78,7 @@ class InferTask final : public Request {
   friend class AnswerBox;
 
   absl::Status Admit();
+  absl::Status CountBytes();
   absl::Status Check();
   // It has waited in the queue for as long as it may.
   void PassTimeout();
@@ -97,6 +100,8 @@ class InferTask final : public Request {
   net::Timer timer_;
   bool tells_final_ = false;
   bool counted_open_ = false;
+  // What of its bytes is counted in the memory's budget.
+  uint64_t counted_bytes_ = 0;
   // In the queue, or in an executor's hands.
   bool out_ = false;
   // Handed over with the box's lock.

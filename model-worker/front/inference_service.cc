@@ -150,8 +150,25 @@ ServerUnaryReactor* InferenceService::RepositoryIndex(
     model->set_name(engine->spec().name);
     model->set_version(engine->spec().version);
     model->set_state(readiness_.ready() ? "READY" : readiness_.loaded() ? "UNLOADING" : "LOADING");
+    model->set_reason(reloader_.last_failure());
   }
   return Finish(call, absl::OkStatus());
+}
+
+ServerUnaryReactor* InferenceService::RepositoryModelLoad(
+    CallbackServerContext* call, const inference::RepositoryModelLoadRequest* request,
+    inference::RepositoryModelLoadResponse*) {
+  const auto engine = engine_.Get();
+  const absl::Status status = CheckModel(engine->spec(), request->model_name(), "");
+  if (!status.ok()) return Finish(call, status);
+  for (const auto& [name, value] : request->parameters()) {
+    return Finish(call, absl::InvalidArgumentError(fmt::format(
+                            "parameter '{}' is not offered; a worker loads what its repository has",
+                            Clip(name))));
+  }
+  ServerUnaryReactor* reactor = call->DefaultReactor();
+  reloader_.Ask([reactor](const absl::Status& loaded) { reactor->Finish(ToGrpc(loaded)); });
+  return reactor;
 }
 
 }  // namespace torchfleet::worker

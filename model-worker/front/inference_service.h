@@ -9,6 +9,7 @@
 #include "model-worker/execute/execution_statistics.h"
 #include "model-worker/front/model_statistics.h"
 #include "model-worker/front/readiness.h"
+#include "model-worker/reload/reloader.h"
 
 namespace torchfleet::worker {
 
@@ -16,8 +17,13 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
  public:
   InferenceService(const Snapshot<Engine>& engine,
                    const torchfleet::worker::ModelStatistics& statistics,
-                   const ExecutionStatistics& executions, const Readiness& readiness)
-      : engine_(engine), statistics_(statistics), executions_(executions), readiness_(readiness) {}
+                   const ExecutionStatistics& executions, const Readiness& readiness,
+                   Reloader& reloader)
+      : engine_(engine),
+        statistics_(statistics),
+        executions_(executions),
+        readiness_(readiness),
+        reloader_(reloader) {}
 
   grpc::ServerUnaryReactor* ServerLive(grpc::CallbackServerContext*,
                                        const inference::ServerLiveRequest*,
@@ -43,6 +49,10 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
   grpc::ServerUnaryReactor* RepositoryIndex(grpc::CallbackServerContext*,
                                             const inference::RepositoryIndexRequest*,
                                             inference::RepositoryIndexResponse*) override;
+  // Loads the worker's own model anew. Unloading is the fleet's matter.
+  grpc::ServerUnaryReactor* RepositoryModelLoad(grpc::CallbackServerContext*,
+                                                const inference::RepositoryModelLoadRequest*,
+                                                inference::RepositoryModelLoadResponse*) override;
 
  private:
   // NOT_FOUND unless it is this worker's; empty stands for any.
@@ -53,6 +63,7 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
   const torchfleet::worker::ModelStatistics& statistics_;
   const ExecutionStatistics& executions_;
   const Readiness& readiness_;
+  Reloader& reloader_;
 };
 
 }  // namespace torchfleet::worker

@@ -25,11 +25,14 @@ class LoopRunner final : private net::TurnEnd {
 
  private:
   void OnTurnEnd() override;
+  // Whoever started the process may give it more or fewer.
+  void CountCores(const Engine& engine);
 
   net::Loop& loop_;
   const Snapshot<Engine>& engine_;
   const Clock& clock_;
   net::Timer timer_;
+  Instant cores_counted_;
   Batch batch_;
 };
 

@@ -75,6 +75,9 @@ absl::Status ReadBatching(const inference::ModelConfig& config, ModelSpec& spec)
   const ModelDynamicBatching& batching = config.dynamic_batching();
   const std::string* const adaptive = Parameter(spec, "ADAPTIVE_BATCHING");
   const bool off = adaptive && *adaptive == "false";
+  if (adaptive && !off && *adaptive != "true") {
+    return Wrong(fmt::format("ADAPTIVE_BATCHING is '{}'; expected true or false", Clip(*adaptive)));
+  }
   spec.batching.most = config.has_dynamic_batching() || !off ? spec.max_batch_size : 1;
   for (const int32_t size : batching.preferred_batch_size()) {
     if (size < 1 || size > spec.max_batch_size) {
@@ -140,11 +143,10 @@ absl::Status ReadDimensions(const char* parameter, const ModelSpec& spec,
     ASSIGN_OR_RETURN(const size_t index, IndexOf(parameter, tensors, name));
     ASSIGN_OR_RETURN(const double dimension, Number(parameter, value));
     const TensorSpec& tensor = tensors[index];
-    const auto rank = static_cast<double>(tensor.shape.size());
-    const bool is_one = dimension >= 1 && dimension < rank && std::trunc(dimension) == dimension;
-    const auto at = static_cast<size_t>(is_one ? dimension : 0);
-    if (!is_one || tensor.shape[at] >= 0 || tensor.type == wire::DataType::kBytes ||
-        tensor.inside) {
+    const bool whole = dimension >= 0 && dimension < 1000 && dimension == std::floor(dimension);
+    const size_t at = whole ? static_cast<size_t>(dimension) : 0;
+    if (at < 1 || at >= tensor.shape.size() || tensor.shape[at] >= 0 ||
+        tensor.type == wire::DataType::kBytes || tensor.inside) {
       return Wrong(fmt::format(
           "{} has '{}:{}'; expected a dimension that varies (-1), counted from 1 as the batch is "
           "0, of numbers without a reshape; the shape is {}",
@@ -155,21 +157,22 @@ absl::Status ReadDimensions(const char* parameter, const ModelSpec& spec,
   return absl::OkStatus();
 }
 
-// Nothing when it is not among the element's numbers.
+// Nothing for a number that is none of them. Floats have infinities, too.
 template <typename Element>
 std::optional<std::string> ElementBytes(double number) {
-  if constexpr (std::is_integral_v<Element>) {
-    // 2^31 and 2^63 are one too many, and doubles.
-    const double end = -static_cast<double>(std::numeric_limits<Element>::min());
-    if (!(number >= -end && number < end) || std::trunc(number) != number) return std::nullopt;
-  }
+  using Limits = std::numeric_limits<Element>;
+  if (Limits::is_integer && number != std::floor(number)) return std::nullopt;
+  // The highest of 64 bits is none of a double: what is rounded up to is one too much.
+  const auto highest = static_cast<double>(Limits::max());
+  const bool fits = number >= static_cast<double>(Limits::lowest()) &&
+                    (Limits::digits > 53 ? number < highest : number <= highest);
+  if (!fits && !(Limits::has_infinity && !std::isfinite(number))) return std::nullopt;
   const auto element = static_cast<Element>(number);
   return std::string(reinterpret_cast<const char*>(&element), sizeof element);
 }
 
-// Zero in every type, and the numbers of those types that token ids have.
-std::optional<std::string> PaddingElement(const TensorSpec& tensor, double number) {
-  switch (tensor.type) {
+std::optional<std::string> NumberBytes(wire::DataType type, double number) {
+  switch (type) {
     case wire::DataType::kInt32:
       return ElementBytes<int32_t>(number);
     case wire::DataType::kInt64:
@@ -179,10 +182,17 @@ std::optional<std::string> PaddingElement(const TensorSpec& tensor, double numbe
     case wire::DataType::kFp64:
       return ElementBytes<double>(number);
     default:
-      break;
+      return number == 0 ? std::optional(std::string(wire::ElementSize(type), '\0')) : std::nullopt;
   }
-  if (number == 0) return std::string(wire::ElementSize(tensor.type), '\0');
-  return std::nullopt;
+}
+
+// Zero in every type, and the numbers of those types that token ids have.
+absl::StatusOr<std::string> PaddingElement(const TensorSpec& tensor, double number) {
+  if (auto bytes = NumberBytes(tensor.type, number)) return *std::move(bytes);
+  return Wrong(
+      fmt::format("PADDING_VALUES has {} for '{}', which is {}; expected 0, or a number that "
+                  "INT32, INT64, FP32 or FP64 holds",
+                  number, Clip(tensor.name), wire::DataTypeName(tensor.type)));
 }
 
 absl::Status ReadPadding(const ModelSpec& spec, LengthRules& lengths) {
@@ -194,15 +204,7 @@ absl::Status ReadPadding(const ModelSpec& spec, LengthRules& lengths) {
     for (const auto& [name, value] : pairs) {
       ASSIGN_OR_RETURN(const size_t index, IndexOf("PADDING_VALUES", spec.inputs, name));
       ASSIGN_OR_RETURN(const double number, Number("PADDING_VALUES", value));
-      const TensorSpec& tensor = spec.inputs[index];
-      const auto element = PaddingElement(tensor, number);
-      if (!element) {
-        return Wrong(fmt::format(
-            "PADDING_VALUES has '{}' for '{}', which is {}; expected one of its numbers, and 0 "
-            "unless it is INT32, INT64, FP32 or FP64",
-            Clip(value), Clip(name), wire::DataTypeName(tensor.type)));
-      }
-      lengths.padding[index] = *element;
+      ASSIGN_OR_RETURN(lengths.padding[index], PaddingElement(spec.inputs[index], number));
     }
   }
   if (const std::string* const text = Parameter(spec, "MAX_PADDING_PERCENT")) {
@@ -276,7 +278,9 @@ absl::Status ReadServingRules(const inference::ModelConfig& config, ModelSpec& s
   RETURN_IF_ERROR(ReadBatching(config, spec));
   RETURN_IF_ERROR(ReadLengths(spec));
   if (const std::string* const cpus = Parameter(spec, "CPUS")) {
-    ASSIGN_OR_RETURN(spec.cpus, ParseCpus(*cpus));
+    auto parsed = ParseCpus(*cpus);
+    if (!parsed.ok()) return Wrong("CPUS: " + std::string(parsed.status().message()));
+    spec.cpus = *std::move(parsed);
   }
   return absl::OkStatus();
 }

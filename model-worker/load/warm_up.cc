@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <new>
 #include <random>
 
+#include "base/log.h"
 #include "base/status.h"
 #include "model-worker/execute/reshape.h"
 
@@ -74,13 +76,29 @@ absl::StatusOr<std::string> FileBytes(const ModelWarmup& warmup, const std::stri
   if (name.empty() || !inside) {
     return Wrong(warmup, fmt::format("input_data_file '{}' is not in warmup/", Clip(name)));
   }
-  std::ifstream stream(folder / "warmup" / relative, std::ios::binary);
-  std::string bytes(std::istreambuf_iterator<char>(stream), {});
-  if (!stream) {
-    return absl::FailedPreconditionError(fmt::format(
-        "model_warmup '{}': the file warmup/{} cannot be read", Clip(warmup.name()), Clip(name)));
+  const std::filesystem::path file = folder / "warmup" / relative;
+  std::error_code error;
+  // Reading a folder throws.
+  if (std::filesystem::is_regular_file(file, error)) {
+    std::ifstream stream(file, std::ios::binary);
+    std::string bytes(std::istreambuf_iterator<char>(stream), {});
+    if (stream) return bytes;
   }
-  return bytes;
+  return absl::FailedPreconditionError(fmt::format(
+      "model_warmup '{}': the file warmup/{} cannot be read", Clip(warmup.name()), Clip(name)));
+}
+
+// Whether they are so many elements, each a length in four bytes and its data.
+bool HoldsStrings(std::string_view bytes, int64_t count) {
+  for (; count > 0; --count) {
+    uint32_t length = 0;
+    if (bytes.size() < sizeof(length)) return false;
+    std::memcpy(&length, bytes.data(), sizeof(length));
+    bytes.remove_prefix(sizeof(length));
+    if (bytes.size() < length) return false;
+    bytes.remove_prefix(length);
+  }
+  return bytes.empty();
 }
 
 absl::StatusOr<std::string> InputBytes(const ModelWarmup& warmup, const ModelWarmup::Input& input,
@@ -97,22 +115,22 @@ absl::StatusOr<std::string> InputBytes(const ModelWarmup& warmup, const ModelWar
   return std::string(static_cast<size_t>(count) * wire::ElementSize(tensor.type), '\0');
 }
 
-// Whether these are `count` strings, each behind its length, and nothing else.
-bool AreStrings(std::string_view bytes, int64_t count) {
-  for (; count > 0; --count) {
-    uint32_t length = 0;
-    if (bytes.size() < sizeof(length)) return false;
-    std::memcpy(&length, bytes.data(), sizeof(length));
-    bytes.remove_prefix(sizeof(length));
-    if (bytes.size() < length) return false;
-    bytes.remove_prefix(length);
-  }
-  return bytes.empty();
+// Where it says one.
+bool HasType(const ModelWarmup::Input& input, wire::DataType type) {
+  const std::string_view wanted =
+      type == wire::DataType::kBytes ? "STRING" : wire::DataTypeName(type);
+  return input.data_type() == inference::TYPE_INVALID ||
+         inference::DataType_Name(input.data_type()) == fmt::format("TYPE_{}", wanted);
 }
 
 absl::Status AddInput(const ModelWarmup& warmup, const ModelWarmup::Input& input, int64_t rows,
                       const TensorSpec& tensor, const std::filesystem::path& folder,
                       WarmUpRun& run) {
+  if (!HasType(input, tensor.type)) {
+    return Wrong(warmup, fmt::format("input '{}' is {}; the model takes {}", Clip(tensor.name),
+                                     inference::DataType_Name(input.data_type()),
+                                     wire::DataTypeName(tensor.type)));
+  }
   std::vector<int64_t> shape;
   if (rows > 0) shape.push_back(rows);
   shape.insert(shape.end(), input.dims().begin(), input.dims().end());
@@ -128,16 +146,16 @@ absl::Status AddInput(const ModelWarmup& warmup, const ModelWarmup::Input& input
   }
   ASSIGN_OR_RETURN(std::string bytes, InputBytes(warmup, input, tensor, count, folder));
   const size_t expected = static_cast<size_t>(count) * wire::ElementSize(tensor.type);
+  if (tensor.type == wire::DataType::kBytes && !HoldsStrings(bytes, count)) {
+    return absl::FailedPreconditionError(
+        fmt::format("model_warmup '{}': input '{}' has other than the {} BYTES elements of shape "
+                    "{} in its file",
+                    Clip(warmup.name()), Clip(tensor.name), count, ShapeText(shape)));
+  }
   if (tensor.type != wire::DataType::kBytes && bytes.size() != expected) {
     return absl::FailedPreconditionError(fmt::format(
         "model_warmup '{}': input '{}' has {} bytes in its file; shape {} takes {}",
         Clip(warmup.name()), Clip(tensor.name), bytes.size(), ShapeText(shape), expected));
-  }
-  if (tensor.type == wire::DataType::kBytes && !AreStrings(bytes, count)) {
-    return absl::FailedPreconditionError(fmt::format(
-        "model_warmup '{}': the file of input '{}' does not hold the {} strings of shape {}, each "
-        "behind its length in 4 little-endian bytes",
-        Clip(warmup.name()), Clip(tensor.name), count, ShapeText(shape)));
   }
   if (tensor.inside) shape = Reshaped(tensor.shape, *tensor.inside, shape);
   run.bytes.push_back(std::move(bytes));
@@ -190,9 +208,26 @@ absl::StatusOr<std::vector<WarmUpRun>> WarmUpRuns(const inference::ModelConfig& 
   return runs;
 }
 
-absl::Status WarmUpFailed(const WarmUpRun& run, const absl::Status& status) {
-  return absl::FailedPreconditionError(
-      fmt::format("model_warmup '{}' failed: {}", Clip(run.name), std::string(status.message())));
+absl::Status WarmUp(Model& model, const WarmUpRun& run, const Clock& clock) {
+  const auto failed = [&](const std::string& why) {
+    return absl::FailedPreconditionError(
+        fmt::format("model_warmup '{}' failed: {}", Clip(run.name), why));
+  };
+  try {
+    for (int i = 0; i < run.count; ++i) {
+      RunStages stages(clock);
+      const auto outputs = model.Run(run.inputs, stages);
+      if (!outputs.ok()) return failed(std::string(outputs.status().message()));
+    }
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    LogError("the model failed on a warm-up", {{"request", run.name}, {"detail", error.what()}});
+    return failed("the model failed on this input");
+  } catch (...) {
+    return failed("it threw what is no exception");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace torchfleet::worker

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "inference/model_config.pb.h"
-#include "model-worker/execute/batch_input.h"
+#include "model-worker/execute/model.h"
 #include "model-worker/execute/model_spec.h"
 
 namespace torchfleet::worker {
@@ -22,12 +22,13 @@ struct WarmUpRun {
 
 // The runs of `model_warmup`, files taken from `folder`/warmup. INVALID_ARGUMENT
 // for inputs that the model does not take and shapes that do not fit it,
-// FAILED_PRECONDITION for a file that is not there or has another size.
+// FAILED_PRECONDITION for a file that is not there or holds another tensor.
 absl::StatusOr<std::vector<WarmUpRun>> WarmUpRuns(const inference::ModelConfig& config,
                                                   const ModelSpec& spec,
                                                   const std::filesystem::path& folder);
 
-// FAILED_PRECONDITION, from what the model answered to a run.
-absl::Status WarmUpFailed(const WarmUpRun& run, const absl::Status& status);
+// Runs it, as often as it says. FAILED_PRECONDITION when the model fails; throws
+// std::bad_alloc.
+absl::Status WarmUp(Model& model, const WarmUpRun& run, const Clock& clock);
 
 }  // namespace torchfleet::worker

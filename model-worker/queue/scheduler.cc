@@ -12,8 +12,6 @@ namespace {
 // A loop that runs a batch does nothing else: neither reads nor sends.
 constexpr absl::Duration kShort = absl::Milliseconds(2);
 constexpr absl::Duration kVeryShort = absl::Microseconds(300);
-// Requests that are looked at for a batch.
-constexpr size_t kMostLookedAt = 4096;
 // While all is idle, one of so many is let through whatever its outlook is:
 // what is known of the model may be long untrue.
 constexpr int kProbeEvery = 16;
@@ -38,11 +36,9 @@ absl::Status Closed() {
                         absl::Milliseconds(100));
 }
 
-// A request without rows runs like one with.
-int64_t RowsOf(const Request& request) { return std::max<int64_t>(request.checked().rows(), 1); }
-
 double SizeOf(const Request& request) {
-  return static_cast<double>(RowsOf(request) * std::max<int64_t>(request.checked().length, 1));
+  return static_cast<double>(BatchChoice::RowsOf(request) *
+                             std::max<int64_t>(request.checked().length, 1));
 }
 
 }  // namespace
@@ -52,10 +48,11 @@ Scheduler::Scheduler(const ModelSpec& spec, int cores, QueueStatistics& statisti
     : spec_(spec),
       rules_(spec.batching),
       slots_(spec.line.in_order ? 1 : spec.instances),
-      cores_(cores),
       statistics_(statistics),
       clock_(clock),
-      line_(spec.line) {}
+      line_(spec.line),
+      chosen_(spec),
+      cores_(cores) {}
 
 absl::Status Scheduler::Push(Request& request) {
   const Instant now = clock_.Now();
@@ -69,7 +66,7 @@ absl::Status Scheduler::Push(Request& request) {
       statistics_.expired += departed.expired.size();
     }
     status = Add(request, now);
-    // Loops may look after another scheduler by now.
+    // No loop looks here any more.
     if (hurry_ && status.ok()) WakeExecutor();
   }
   Answer(departed, now);
@@ -88,13 +85,13 @@ absl::Status Scheduler::Add(Request& request, Instant now) {
   if (absl::IsUnavailable(status)) ++statistics_.rejected;
   RETURN_IF_ERROR(status);
   WaitingLine::Promise(request, *promise);
-  rate_.Add(RowsOf(request), now);
+  rate_.Add(BatchChoice::RowsOf(request), now);
   return absl::OkStatus();
 }
 
 absl::Duration Scheduler::Outlook(const Request& request, Instant now) {
   const double size = SizeOf(request);
-  const int64_t rows = RowsOf(request);
+  const int64_t rows = BatchChoice::RowsOf(request);
   const double each = size / static_cast<double>(rows);
   const int64_t all = line_.RowsAhead(request.terms()) + rows;
   const int64_t most = std::max<int64_t>(rules_.most, 1);
@@ -144,6 +141,7 @@ Request* Scheduler::FirstInTime(Instant now) {
     const bool hopeless = WaitingLine::Promised(*first) != Instant::Infinite() &&
                           first->terms().deadline - now < needed(*first);
     if (!hopeless) return first;
+    LearnStretch(*first, now + needed(*first));
     line_.Remove(*first);
     departed_.hopeless.push_back(first);
     ++statistics_.refused_early;
@@ -151,128 +149,73 @@ Request* Scheduler::FirstInTime(Instant now) {
   return nullptr;
 }
 
-void Scheduler::Choose(Request& first) {
-  size_t looked_at = 0;
-  for (Request* next = line_.Next(first); next && ++looked_at < kMostLookedAt;
-       next = line_.Next(*next)) {
-    if (!CanShare(spec_, first.checked(), next->checked())) {
-      chosen_full_ = spec_.line.in_order;
-      if (chosen_full_) return;
-      continue;
-    }
-    // Nobody who comes later goes before who does not fit.
-    chosen_full_ = chosen_rows_ + RowsOf(*next) > rules_.most;
-    if (chosen_full_) return;
-    chosen_.push_back(next);
-    chosen_rows_ += RowsOf(*next);
-  }
-}
-
-// Those of nearly the first's length, by priority and then nearest first, for as
-// long as no more than the part of the batch that may be is padding.
-void Scheduler::ChooseByLength(Request& first) {
-  const bool in_order = spec_.line.in_order;
-  std::vector<Request*> near;
-  size_t looked_at = 0;
-  for (Request* next = line_.Next(first); next && ++looked_at < kMostLookedAt;
-       next = line_.Next(*next)) {
-    if (CanShare(spec_, first.checked(), next->checked())) {
-      near.push_back(next);
-    } else if (in_order) {
-      chosen_full_ = true;
-      break;
-    }
-  }
-  const int64_t length = first.checked().length;
-  const auto rank = [length](const Request* r) {
-    return std::pair(WaitingLine::Level(*r), std::abs(r->checked().length - length));
-  };
-  if (!in_order) {
-    std::stable_sort(near.begin(), near.end(),
-                     [&](const Request* a, const Request* b) { return rank(a) < rank(b); });
-  }
-  int64_t longest = length, own = RowsOf(first) * length;
-  for (Request* const next : near) {
-    const int64_t rows = chosen_rows_ + RowsOf(*next);
-    const int64_t with_longest = std::max(longest, next->checked().length);
-    const int64_t with_own = own + RowsOf(*next) * next->checked().length;
-    const auto all = static_cast<double>(rows * with_longest);
-    const bool too_far = all - static_cast<double>(with_own) > spec_.lengths.most_padding * all;
-    if (rows > rules_.most || (too_far && in_order)) {
-      chosen_full_ = true;
-      return;
-    }
-    if (too_far) continue;
-    chosen_.push_back(next);
-    chosen_rows_ = rows;
-    longest = with_longest;
-    own = with_own;
-  }
-}
-
-double Scheduler::ChosenSize() const {
-  int64_t longest = 1;
-  for (const Request* const request : chosen_) {
-    longest = std::max(longest, request->checked().length);
-  }
-  return static_cast<double>(chosen_rows_ * longest);
-}
-
 BatchChance Scheduler::Chance(Instant now) {
-  BatchChance chance{
-      .rows = chosen_rows_, .full = chosen_full_ || hurry_ || closed_, .fixed = service_.fixed()};
-  chance.oldest = WaitingLine::Queued(*chosen_[0]);
+  BatchChance chance{.rows = chosen_.rows(),
+                     .full = chosen_.full() || hurry_ || closed_,
+                     .fixed = service_.fixed()};
+  chance.oldest = now;
   Instant deadline = Instant::Infinite();
-  for (const Request* const request : chosen_) {
+  for (const Request* const request : chosen_.requests()) {
     chance.oldest = std::min(chance.oldest, WaitingLine::Queued(*request));
     deadline = std::min(deadline, WaitingLine::Expires(*request));
   }
   if (deadline != Instant::Infinite()) {
     // As long again, for what may come between.
-    chance.latest_start = deadline - 2 * service_.Upper(ChosenSize());
+    chance.latest_start = deadline - 2 * service_.Upper(chosen_.size());
   }
   chance.rows_while_fixed = rate_.Within(service_.fixed(), now);
   return chance;
 }
 
 BatchDecision Scheduler::Decide(Instant now) {
-  chosen_.clear();
-  chosen_rows_ = 0;
-  chosen_full_ = false;
+  chosen_.Clear();
   const size_t expired = departed_.expired.size();
   line_.TakeExpired(now, departed_.expired);
   statistics_.expired += departed_.expired.size() - expired;
   if (running_ >= slots_) return {};
-  Request* const first = FirstInTime(now);
-  if (!first) {
-    handed_over_ = false;
-    return {};
-  }
-  chosen_.push_back(first);
-  chosen_rows_ = RowsOf(*first);
-  if (rules_.most <= 1) return {.rows = chosen_rows_};
-  if (spec_.lengths.any()) {
-    ChooseByLength(*first);
-  } else {
-    Choose(*first);
-  }
+  do {
+    Request* const first = FirstInTime(now);
+    if (!first) {
+      handed_over_ = false;
+      return {};
+    }
+    chosen_.Make(line_, *first);
+    if (rules_.most <= 1) return {.rows = chosen_.rows()};
+  } while (DropLate(now));
   return DecideBatch(rules_, Chance(now), now);
 }
 
+// Only while more wait than fit: their places are then better others'.
+bool Scheduler::DropLate(Instant now) {
+  if (line_.size() <= chosen_.requests().size() || !service_.known()) return false;
+  const Instant done = now + service_.Upper(chosen_.size());
+  const size_t before = departed_.hopeless.size();
+  for (Request* const request : chosen_.requests()) {
+    if (WaitingLine::Promised(*request) == Instant::Infinite()) continue;
+    if (request->terms().deadline >= done) continue;
+    LearnStretch(*request, done);
+    line_.Remove(*request);
+    departed_.hopeless.push_back(request);
+  }
+  const size_t dropped = departed_.hopeless.size() - before;
+  statistics_.refused_early += dropped;
+  return dropped > 0;
+}
+
 bool Scheduler::ForLoop() const {
-  return cores_ == 1 && !hurry_ && service_.known() && service_.Expected(ChosenSize()) <= kShort;
+  return cores_ == 1 && !hurry_ && service_.known() && service_.Expected(chosen_.size()) <= kShort;
 }
 
 bool Scheduler::ForAnyLoop() const {
   return cores_ > 1 && slots_ == 1 && line_.size() == 1 && service_.known() &&
-         service_.Expected(ChosenSize()) <= kVeryShort;
+         service_.Expected(chosen_.size()) <= kVeryShort;
 }
 
 void Scheduler::Serve(int64_t rows, Batch& batch) {
   batch.Clear();
   int64_t served = 0;
-  for (Request* const request : chosen_) {
-    served += RowsOf(*request);
+  for (Request* const request : chosen_.requests()) {
+    served += BatchChoice::RowsOf(*request);
     if (served > rows && !batch.empty()) break;
     line_.Serve(*request);
     batch.Add(*request);
@@ -356,17 +299,20 @@ void Scheduler::Done(const Batch& batch, std::optional<absl::Duration> took) {
   const Instant now = clock_.Now();
   const std::lock_guard lock(mu_);
   --running_;
+  if (hurry_ && !line_.empty()) WakeExecutor();
   if (!took) return;
   service_.Add(static_cast<double>(std::max<int64_t>(batch.elements(), 1)), *took);
   rate_.Remember(8 * service_.fixed(), now);
-  for (const Request* const request : batch.requests()) {
-    const Instant queued = WaitingLine::Queued(*request);
-    const absl::Duration promised = WaitingLine::Promised(*request) - queued;
-    if (promised == absl::InfiniteDuration() || promised <= absl::ZeroDuration()) continue;
-    const double stretch = std::clamp(absl::FDivDuration(now - queued, promised), 0.5, 20.0);
-    stretch_error_ += 0.02 * (std::abs(stretch - stretch_) - stretch_error_);
-    stretch_ += 0.02 * (stretch - stretch_);
-  }
+  for (const Request* const request : batch.requests()) LearnStretch(*request, now);
+}
+
+void Scheduler::LearnStretch(const Request& request, Instant done) {
+  const Instant queued = WaitingLine::Queued(request);
+  const absl::Duration promised = WaitingLine::Promised(request) - queued;
+  if (promised == absl::InfiniteDuration() || promised <= absl::ZeroDuration()) return;
+  const double stretch = std::clamp(absl::FDivDuration(done - queued, promised), 0.5, 20.0);
+  stretch_error_ += 0.02 * (std::abs(stretch - stretch_) - stretch_error_);
+  stretch_ += 0.02 * (stretch - stretch_);
 }
 
 void Scheduler::Answer(Departed& departed, Instant now) {
@@ -377,6 +323,11 @@ void Scheduler::Answer(Departed& departed, Instant now) {
     const absl::Status status = Hopeless(absl::Milliseconds(100));
     request->Answer(status, {WaitingLine::Queued(*request), now, now, now, now});
   }
+}
+
+void Scheduler::SetCores(int cores) {
+  const std::lock_guard lock(mu_);
+  cores_ = cores;
 }
 
 void Scheduler::Hurry() {

@@ -27,6 +27,7 @@
 #include "absl/status/status.h"
 #include "model-worker/batch/arrival_rate.h"
 #include "model-worker/batch/batch.h"
+#include "model-worker/batch/batch_choice.h"
 #include "model-worker/batch/batch_policy.h"
 #include "model-worker/batch/service_time.h"
 #include "model-worker/queue/queue_statistics.h"
@@ -73,9 +74,11 @@ class Scheduler {
   // nothing when it failed.
   void Done(const Batch& batch, std::optional<absl::Duration> took);
 
-  // No more requests come, so none waits for others, and executors run what is
-  // left.
+  // Hardly a request comes any more, so none waits for others, and executors run
+  // what is left: loops need not ask.
   void Hurry();
+  // The process may use as many cores from now on.
+  void SetCores(int cores);
   void Close();
 
   Figures figures() const;
@@ -89,12 +92,14 @@ class Scheduler {
 
   // Fills chosen_; what cannot be served any more goes to departed_.
   BatchDecision Decide(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Choose(Request& first) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void ChooseByLength(Request& first) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   BatchChance Chance(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The first request that can still be done in time.
   Request* FirstInTime(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  double ChosenSize() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // `request` is done, or would be, by then.
+  void LearnStretch(const Request& request, Instant done) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Takes those out of what is chosen that would be too late with it; whether
+  // there were any.
+  bool DropLate(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether it is for a loop to run what is chosen.
   bool ForLoop() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether a loop may.
@@ -118,7 +123,6 @@ class Scheduler {
   const ModelSpec& spec_;
   const BatchRules& rules_;
   const int slots_;
-  const int cores_;
   QueueStatistics& statistics_;
   const Clock& clock_;
 
@@ -127,11 +131,10 @@ class Scheduler {
   WaitingLine line_ ABSL_GUARDED_BY(mu_);
   ServiceTime service_ ABSL_GUARDED_BY(mu_);
   ArrivalRate rate_ ABSL_GUARDED_BY(mu_);
-  std::vector<Request*> chosen_ ABSL_GUARDED_BY(mu_);
-  int64_t chosen_rows_ ABSL_GUARDED_BY(mu_) = 0;
-  bool chosen_full_ ABSL_GUARDED_BY(mu_) = false;
+  BatchChoice chosen_ ABSL_GUARDED_BY(mu_);
   Departed departed_ ABSL_GUARDED_BY(mu_);
   int running_ ABSL_GUARDED_BY(mu_) = 0;
+  int cores_ ABSL_GUARDED_BY(mu_);
   // When what runs is expected to be over.
   Instant runs_until_ ABSL_GUARDED_BY(mu_);
   // Executors that wait, those of them that are being woken, and when the one

@@ -1,5 +1,7 @@
 #include "registry/client/announcer.h"
 
+#include <google/protobuf/util/message_differencer.h>
+
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -101,8 +103,8 @@ class Announcer::Loop {
  public:
   Loop(const std::string& address, v1::Worker worker, std::function<v1::Load()> load)
       : stub_(v1::RegistryService::NewStub(ConnectToRegistry(address))),
-        worker_(std::move(worker)),
-        load_(std::move(load)) {}
+        load_(std::move(load)),
+        worker_(std::move(worker)) {}
 
   void Start(v1::WorkerState state) {
     SetState(state);
@@ -116,22 +118,33 @@ class Announcer::Loop {
     changed_.notify_all();
   }
 
+  void SetWorker(v1::Worker worker) {
+    const std::lock_guard lock(mu_);
+    if (google::protobuf::util::MessageDifferencer::Equals(worker, worker_)) return;
+    worker_ = std::move(worker);
+    anew_ = true;
+    ++news_;
+    changed_.notify_all();
+  }
+
   bool AwaitTold(v1::WorkerState state, absl::Duration limit) {
     std::unique_lock lock(mu_);
     return changed_.wait_for(lock, absl::ToChronoNanoseconds(limit),
                              [&] { return told_ == state; });
   }
 
-  void Stop() {
-    {
-      std::unique_lock lock(mu_);
-      stopping_ = true;
-      changed_.notify_all();
-      if (thread_.joinable() &&
-          !changed_.wait_for(lock, std::chrono::seconds(1), [&] { return ended_; })) {
-        if (stream_) stream_->Cancel();
-      }
+  void Leave(const std::string& reason) {
+    std::unique_lock lock(mu_);
+    if (!std::exchange(stopping_, true)) reason_ = reason;
+    changed_.notify_all();
+    if (thread_.joinable() &&
+        !changed_.wait_for(lock, std::chrono::seconds(1), [&] { return ended_; })) {
+      if (stream_) stream_->Cancel();
     }
+  }
+
+  void Stop() {
+    Leave("");
     if (thread_.joinable()) thread_.join();
   }
 
@@ -143,6 +156,7 @@ class Announcer::Loop {
       const grpc::Status status = KeepLease(backoff, said);
       std::unique_lock lock(mu_);
       if (stopping_) break;
+      if (anew_) continue;
       if (!said) {
         LogWarning("not announced at the registry; serving on and trying again",
                    {{"status", std::string(status.error_message())}});
@@ -160,9 +174,10 @@ class Announcer::Loop {
   // One stream, from registration until it breaks or Stop.
   grpc::Status KeepLease(Backoff& backoff, bool& said) {
     v1::AnnounceRequest request;
-    *request.mutable_register_()->mutable_worker() = worker_;
     *request.mutable_register_()->mutable_load() = load_();
     std::unique_lock lock(mu_);
+    *request.mutable_register_()->mutable_worker() = worker_;
+    anew_ = false;
     LeaseStream stream(*stub_, mu_, changed_);
     stream_ = &stream;
     const v1::WorkerState state = state_;
@@ -188,14 +203,18 @@ class Announcer::Loop {
     while (!stream.broken()) {
       const auto interval =
           absl::ToChronoNanoseconds(absl::Milliseconds(lease.ttl_ms()) / 3 * jitter(random));
-      changed_.wait_for(lock, interval,
-                        [&] { return stopping_ || stream.broken() || news_ != seen_news; });
+      changed_.wait_for(lock, interval, [&] {
+        return stopping_ || stream.broken() || anew_ || news_ != seen_news;
+      });
       v1::AnnounceRequest request;
       if (stopping_) {
         request.mutable_leave()->set_epoch(lease.epoch());
+        request.mutable_leave()->set_reason(reason_);
         stream.Ask(lock, std::move(request));
         return;
       }
+      // The lease passes over to the next registration.
+      if (anew_) return;
       request.mutable_renew()->set_epoch(lease.epoch());
       lock.unlock();
       *request.mutable_renew()->mutable_load() = load_();
@@ -213,11 +232,14 @@ class Announcer::Loop {
   }
 
   const std::unique_ptr<v1::RegistryService::Stub> stub_;
-  const v1::Worker worker_;
   const std::function<v1::Load()> load_;
   std::mutex mu_;
   std::condition_variable changed_;
   v1::WorkerState state_ ABSL_GUARDED_BY(mu_) = v1::WORKER_STATE_STARTING;
+  v1::Worker worker_ ABSL_GUARDED_BY(mu_);
+  // It is to be registered anew.
+  bool anew_ ABSL_GUARDED_BY(mu_) = false;
+  std::string reason_ ABSL_GUARDED_BY(mu_);
   uint64_t news_ ABSL_GUARDED_BY(mu_) = 0;
   // What the registry has taken note of last.
   v1::WorkerState told_ ABSL_GUARDED_BY(mu_) = v1::WORKER_STATE_UNSPECIFIED;
@@ -237,6 +259,8 @@ void Announcer::SetState(v1::WorkerState state) { loop_->SetState(state); }
 bool Announcer::AwaitTold(v1::WorkerState state, absl::Duration limit) {
   return loop_->AwaitTold(state, limit);
 }
+void Announcer::SetWorker(v1::Worker worker) { loop_->SetWorker(std::move(worker)); }
+void Announcer::Leave(const std::string& reason) { loop_->Leave(reason); }
 void Announcer::Stop() { loop_->Stop(); }
 
 }  // namespace torchfleet::registry

@@ -6,7 +6,7 @@
 // old one breaks or the registry refuses its epoch. It never gives up and
 // never blocks its caller; while the registry is away the worker serves on.
 //
-// Lifecycle: Start once; Stop (or destruction) says leave and waits briefly.
+// Lifecycle: Start once; Stop (or destruction) leaves, unless Leave was called.
 // Thread-safe. Calls `load` on its own thread.
 
 #include <functional>
@@ -25,9 +25,14 @@ class Announcer {
 
   void Start(v1::WorkerState state);
   void SetState(v1::WorkerState state);
+  // Registers anew where it describes itself otherwise than before.
+  void SetWorker(v1::Worker worker);
   // Waits until the registry has taken note of the state, for `limit` at most;
   // whether it has.
   bool AwaitTold(v1::WorkerState state, absl::Duration limit);
+  // Says that it is gone, and why unless it was told to go. Returns when that is
+  // said, or after a short time when it cannot be.
+  void Leave(const std::string& reason);
   void Stop();
 
  private:

@@ -62,9 +62,9 @@ absl::Status AnnounceStream::Answer() {
   if (worker_id_.empty()) {
     return absl::InvalidArgumentError("the stream's first message must be register");
   }
-  ASSIGN_OR_RETURN(const uint64_t revision,
-                   request_.has_renew() ? fleet_.Renew(worker_id_, request_.renew())
-                                        : fleet_.Leave(worker_id_, request_.leave().epoch()));
+  ASSIGN_OR_RETURN(const uint64_t revision, request_.has_renew()
+                                                ? fleet_.Renew(worker_id_, request_.renew())
+                                                : fleet_.Leave(worker_id_, request_.leave()));
   response_.mutable_renewed()->set_revision(revision);
   return absl::OkStatus();
 }

@@ -12,6 +12,10 @@
 namespace torchfleet::registry {
 namespace {
 
+// Of this many workers it is known why they left.
+constexpr size_t kMostReasons = 1000;
+constexpr size_t kLongestReason = 256;
+
 absl::Status LeaseEnded(const std::string& worker_id) {
   return absl::FailedPreconditionError(
       fmt::format("the lease of worker '{}' has ended; register anew", Clip(worker_id)));
@@ -33,6 +37,8 @@ absl::Status RegistryState::Register(const v1::Worker& worker, uint64_t epoch,
   lease.endpoint.set_state(state);
   *lease.endpoint.mutable_load() = load;
   lease.endpoint.set_ttl_ms(static_cast<uint32_t>(absl::ToInt64Milliseconds(options_.ttl)));
+  const auto reason = reasons_.find(worker.worker_id());
+  lease.endpoint.set_last_leave_reason(reason == reasons_.end() ? "" : reason->second);
   lease.ends = now + options_.ttl;
   Changed(worker.worker_id());
   return absl::OkStatus();
@@ -67,10 +73,22 @@ absl::Status RegistryState::Renew(const std::string& worker_id, uint64_t epoch,
   return absl::OkStatus();
 }
 
-absl::Status RegistryState::Leave(const std::string& worker_id, uint64_t epoch) {
+absl::Status RegistryState::Leave(const std::string& worker_id, uint64_t epoch,
+                                  const std::string& reason) {
   RETURN_IF_ERROR(CheckLease(worker_id, epoch));
+  KeepReason(worker_id, Clip(reason, kLongestReason));
   Remove(worker_id);
   return absl::OkStatus();
+}
+
+void RegistryState::KeepReason(const std::string& worker_id, const std::string& reason) {
+  if (reasons_.erase(worker_id) > 0) std::erase(with_reason_, worker_id);
+  if (reason.empty()) return;
+  reasons_[worker_id] = reason;
+  with_reason_.push_back(worker_id);
+  if (with_reason_.size() <= kMostReasons) return;
+  reasons_.erase(with_reason_.front());
+  with_reason_.pop_front();
 }
 
 std::vector<std::string> RegistryState::Expire(Instant now) {

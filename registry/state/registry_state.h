@@ -41,8 +41,9 @@ class RegistryState {
   // FAILED_PRECONDITION when that lease has ended or a newer one has taken over.
   absl::Status Renew(const std::string& worker_id, uint64_t epoch, v1::WorkerState state,
                      const v1::Load& load, Instant now);
-  // The same errors as Renew.
-  absl::Status Leave(const std::string& worker_id, uint64_t epoch);
+  // The same errors as Renew. `reason`: why, for whoever sees that worker's next
+  // registration; empty where there is nothing to say.
+  absl::Status Leave(const std::string& worker_id, uint64_t epoch, const std::string& reason = "");
   // Ends every lease that `now` has passed; the workers that are gone.
   std::vector<std::string> Expire(Instant now);
 
@@ -67,9 +68,13 @@ class RegistryState {
   absl::Status CheckLease(const std::string& worker_id, uint64_t epoch) const;
   void Changed(const std::string& worker_id);
   void Remove(const std::string& worker_id);
+  void KeepReason(const std::string& worker_id, const std::string& reason);
 
   const Options options_;
   std::map<std::string, Lease> leases_;
+  // Why workers left, of the last that said so.
+  std::map<std::string, std::string> reasons_;
+  std::deque<std::string> with_reason_;
   // The worker changed at revisions (revision_ - log_.size(), revision_].
   std::deque<std::string> log_;
   uint64_t revision_ = 0;

@@ -55,15 +55,22 @@ absl::StatusOr<uint64_t> Fleet::Renew(const std::string& worker_id,
   return after;
 }
 
-absl::StatusOr<uint64_t> Fleet::Leave(const std::string& worker_id, uint64_t epoch) {
+absl::StatusOr<uint64_t> Fleet::Leave(const std::string& worker_id,
+                                      const v1::AnnounceRequest::Leave& leave) {
   uint64_t after = 0;
   {
     const std::lock_guard lock(mu_);
-    RETURN_IF_ERROR(state_.Leave(worker_id, epoch));
+    RETURN_IF_ERROR(state_.Leave(worker_id, leave.epoch(), leave.reason()));
     after = state_.revision();
   }
   Tell();
-  LogInfo("worker left", {{"worker", worker_id}, {"epoch", epoch}});
+  if (leave.reason().empty()) {
+    LogInfo("worker left", {{"worker", worker_id}, {"epoch", leave.epoch()}});
+  } else {
+    LogWarning("worker left", {{"worker", worker_id},
+                               {"epoch", leave.epoch()},
+                               {"reason", Clip(leave.reason(), kMaxErrorText)}});
+  }
   return after;
 }
 

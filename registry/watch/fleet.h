@@ -47,7 +47,8 @@ class Fleet {
   // The revision after it.
   absl::StatusOr<uint64_t> Renew(const std::string& worker_id,
                                  const v1::AnnounceRequest::Renew& renew);
-  absl::StatusOr<uint64_t> Leave(const std::string& worker_id, uint64_t epoch);
+  absl::StatusOr<uint64_t> Leave(const std::string& worker_id,
+                                 const v1::AnnounceRequest::Leave& leave);
 
   absl::Duration ttl() const;
   v1::WatchResponse Since(const std::string& incarnation, uint64_t after_revision) const;

@@ -4,5 +4,5 @@
 #include "tests/fakes/fake_model.h"
 
 int main(int argc, char** argv) {
-  return torchfleet::worker::RunWorker(argc, argv, torchfleet::worker::LoadFakeModel);
+  return torchfleet::worker::RunWorker(argc, argv, {torchfleet::worker::LoadFakeModel});
 }

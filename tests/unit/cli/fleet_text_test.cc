@@ -47,6 +47,15 @@ TEST_CASE("FleetText: colour changes no column", "[cli][status]") {
   CHECK(plain == RowsAsTable(SomeRows(), false));
 }
 
+TEST_CASE("FleetText: says why a worker left before", "[cli][status]") {
+  std::vector<FleetRow> rows = SomeRows();
+  rows[2].left = "a batch ran for over 1m";
+  CHECK(RowsAsTable(rows, false) ==
+        RowsAsTable(SomeRows(), false) + "mnist-1-0 left before: a batch ran for over 1m\n");
+  const auto processes = nlohmann::json::parse(RowsAsJson(rows))["processes"];
+  CHECK(processes[2]["left"] == "a batch ran for over 1m");
+}
+
 TEST_CASE("FleetText: JSON has every field", "[cli][status]") {
   const auto processes = nlohmann::json::parse(RowsAsJson(SomeRows()))["processes"];
   REQUIRE(processes.size() == 3);

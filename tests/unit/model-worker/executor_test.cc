@@ -6,6 +6,7 @@
 #include <deque>
 #include <stdexcept>
 
+#include "model-worker/execute/memory_budget.h"
 #include "tests/fakes/fake_model.h"
 #include "tests/fakes/temporary_folder.h"
 #include "tests/unit/model-worker/fake_request.h"
@@ -109,6 +110,63 @@ TEST_CASE("Executor: no memory is RESOURCE_EXHAUSTED and the thread lives", "[wo
   Bench bench(Spec("bad_alloc"));
   CHECK(absl::IsResourceExhausted(bench.Run("x")->status()));
   CHECK(absl::IsResourceExhausted(bench.Run("x")->status()));
+}
+
+// Wants more memory than there is, and says of that what models say.
+class GreedyModel : public Model {
+ public:
+  explicit GreedyModel(MemoryBudget& memory) : memory_(memory) {}
+  absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<BatchInput>&,
+                                                RunStages&) override {
+    CHECK_FALSE(memory_.Take(2));
+    return absl::InternalError("an operator failed");
+  }
+
+ private:
+  MemoryBudget& memory_;
+};
+
+TEST_CASE("Executor: memory that was refused is RESOURCE_EXHAUSTED, whatever the model says",
+          "[worker][execute]") {
+  const MonotonicClock clock;
+  MemoryBudget memory(
+      1, [] { return uint64_t{0}; }, clock);
+  Bench bench(Spec("echo"), std::make_unique<GreedyModel>(memory));
+  CHECK(absl::IsResourceExhausted(bench.Run("x")->status()));
+}
+
+TEST_CASE("Executor: runs what comes when loops no longer ask", "[worker][execute]") {
+  const ModelSpec spec = Spec("echo");
+  const MonotonicClock clock;
+  QueueStatistics queue;
+  ExecutionStatistics executions;
+  RunWatch watch(clock);
+  // With one core short batches are for loops.
+  Scheduler scheduler(spec, 1, queue, clock);
+  const std::unique_ptr<Model> model = MakeFakeModel(spec).value();
+  Executor executor(scheduler, *model, spec, executions, watch, clock);
+  executor.Start();
+  CheckedRequest checked;
+  checked.inputs = {{{1}, "x", false}};
+  checked.outputs = {0};
+  Batch batch;
+  bool by_loop = false;
+  for (int i = 0; i < 100 && !by_loop; ++i) {
+    FakeRequest request({}, checked);
+    REQUIRE(scheduler.Push(request).ok());
+    by_loop = scheduler.TakeHere(batch).taken;
+    if (by_loop) executor.Run(batch);
+    CHECK(request.status().ok());
+  }
+  CHECK(by_loop);
+  scheduler.Hurry();
+  for (int i = 0; i < 100; ++i) {
+    FakeRequest request({}, checked);
+    REQUIRE(scheduler.Push(request).ok());
+    CHECK(request.status().ok());
+  }
+  scheduler.Close();
+  executor.Stop();
 }
 
 TEST_CASE("Executor: counts outputs that break the promise", "[worker][execute]") {

@@ -49,6 +49,11 @@ class Gate {
     const std::lock_guard lock(mu_);
     return std::find(entered_.begin(), entered_.end(), text) != entered_.end();
   }
+  // All that the model ran on, in this order.
+  std::vector<std::string> entered() {
+    const std::lock_guard lock(mu_);
+    return entered_;
+  }
 
  private:
   std::mutex mu_;
@@ -96,6 +101,9 @@ class Served {
         grpc::CreateChannel(worker_->address(), grpc::InsecureChannelCredentials()));
   }
 
+  // A file of its repository.
+  void Write(const std::string& name, std::string_view content) { root_.Write(name, content); }
+
   WorkerServer& worker() { return *worker_; }
   GRPCInferenceService::Stub& stub() { return *stub_; }
 
@@ -122,6 +130,13 @@ inline ModelInferRequest Text(const std::string& text) {
   input->set_datatype("BYTES");
   input->add_shape(1);
   input->mutable_contents()->add_bytes_contents(text);
+  return request;
+}
+
+// The same for a model with a batch.
+inline ModelInferRequest Row(const std::string& text) {
+  ModelInferRequest request = Text(text);
+  request.mutable_inputs(0)->add_shape(1);
   return request;
 }
 

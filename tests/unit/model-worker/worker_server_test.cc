@@ -166,8 +166,8 @@ TEST_CASE("Worker: tells what it serves", "[worker][front]") {
   }
   {
     grpc::ClientContext context;
-    inference::RepositoryModelLoadResponse response;
-    CHECK(stub.RepositoryModelLoad(&context, {}, &response).error_code() ==
+    inference::RepositoryModelUnloadResponse response;
+    CHECK(stub.RepositoryModelUnload(&context, {}, &response).error_code() ==
           grpc::StatusCode::UNIMPLEMENTED);
   }
 }

@@ -106,6 +106,32 @@ TEST_CASE("Announcer and Watcher: a worker is seen, changes its state at once, a
   CHECK(seen.Await([&] { return seen.snapshots == 1; }));
 }
 
+TEST_CASE("Announcer: describes itself anew without leaving, and leaves with a reason",
+          "[registry][client]") {
+  const auto server = ARegistry(kLongLease);
+  SeenFleet seen(server->address());
+  v1::Worker self = AWorker("w");
+  {
+    Announcer worker(server->address(), self, NoLoad);
+    worker.Start(v1::WORKER_STATE_READY);
+    REQUIRE(seen.AwaitState("w", v1::WORKER_STATE_READY));
+    self.mutable_inputs(0)->set_datatype("BOOL");
+    worker.SetWorker(self);
+    worker.SetWorker(self);
+    CHECK(seen.Await([&] {
+      const auto& endpoint = seen.endpoints["w"];
+      return endpoint.worker().inputs(0).datatype() == "BOOL" &&
+             endpoint.state() == v1::WORKER_STATE_READY;
+    }));
+    CHECK(seen.Await([&] { return seen.endpoints["w"].last_leave_reason().empty(); }));
+    worker.Leave("tired");
+    CHECK(seen.AwaitGone("w"));
+  }
+  Announcer again(server->address(), self, NoLoad);
+  again.Start(v1::WORKER_STATE_READY);
+  CHECK(seen.Await([&] { return seen.endpoints["w"].last_leave_reason() == "tired"; }));
+}
+
 TEST_CASE("Announcer: reports its load with each renewal and so keeps its lease",
           "[registry][client]") {
   const auto server = ARegistry(absl::Milliseconds(600));

@@ -96,8 +96,7 @@ TEST_CASE("RegistryState: only a renewal that says something new is a change",
   CHECK(state.revision() == 2);
   REQUIRE(Renew(state, "w", 1, At(1), v1::WORKER_STATE_DRAINING, 4).ok());
   CHECK(state.revision() == 3);
-  CHECK(BadField(Renew(state, "w", 1, At(1), v1::WORKER_STATE_UNSPECIFIED)) ==
-        "state");
+  CHECK(BadField(Renew(state, "w", 1, At(1), v1::WORKER_STATE_UNSPECIFIED)) == "state");
   CHECK(state.revision() == 3);
 }
 
@@ -119,6 +118,40 @@ TEST_CASE("RegistryState: leave removes at once", "[registry][state]") {
   CHECK(state.Since("", 0).snapshot().endpoints_size() == 0);
   CHECK(absl::IsFailedPrecondition(state.Leave("w", 1)));
   CHECK(state.Expire(At(100)).empty());
+}
+
+TEST_CASE("RegistryState: who left and said why is back with it", "[registry][state]") {
+  RegistryState state = AState();
+  const auto reason = [&] {
+    return state.Since("", 0).snapshot().endpoints(0).last_leave_reason();
+  };
+  REQUIRE(Register(state, "w", 1, At(0)).ok());
+  CHECK(reason().empty());
+  REQUIRE(state.Leave("w", 1, "a batch ran for over 1m").ok());
+  REQUIRE(Register(state, "w", 2, At(1)).ok());
+  CHECK(reason() == "a batch ran for over 1m");
+  // Registered anew, it has not left.
+  REQUIRE(Register(state, "w", 3, At(1)).ok());
+  CHECK(reason() == "a batch ran for over 1m");
+  REQUIRE(state.Leave("w", 3, std::string(100'000, 'x')).ok());
+  REQUIRE(Register(state, "w", 4, At(2)).ok());
+  CHECK(reason().size() < 300);
+  REQUIRE(state.Leave("w", 4).ok());
+  REQUIRE(Register(state, "w", 5, At(3)).ok());
+  CHECK(reason().empty());
+}
+
+TEST_CASE("RegistryState: remembers the reasons of the last only", "[registry][state]") {
+  RegistryState state = AState();
+  for (int i = 0; i <= 1000; ++i) {
+    const std::string id = "w" + std::to_string(i);
+    REQUIRE(Register(state, id, 1, At(0)).ok());
+    REQUIRE(state.Leave(id, 1, "why").ok());
+  }
+  for (const char* id : {"w0", "w1"}) REQUIRE(Register(state, id, 2, At(0)).ok());
+  const auto all = state.Since("", 0).snapshot();
+  CHECK(all.endpoints(0).last_leave_reason().empty());
+  CHECK(all.endpoints(1).last_leave_reason() == "why");
 }
 
 TEST_CASE("RegistryState: whoever resumes gets what changed since, once", "[registry][state]") {
