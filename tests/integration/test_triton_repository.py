@@ -280,8 +280,11 @@ def test_as_many_threads_for_what_a_model_forks_as_configured(fleet, threads):
     assert ask_once() - before == threads
 
 
+NO_STRINGS = "other than the 2 BYTES elements"
+
+
 @pytest.mark.parametrize("data, says", [
-    (b"", "holds"), (b"\x02\0\0\0a", "holds"), (b"\x01\0\0\0a\x01\0\0\0bc", "holds"),
+    (b"", NO_STRINGS), (b"\x02\0\0\0a", NO_STRINGS), (b"\x01\0\0\0a\x01\0\0\0bc", NO_STRINGS),
     (None, "the file warmup/texts.bin cannot be read")])
 def test_a_recorded_request_that_is_none_ends_the_start(fleet, data, says):
     CASES["words"].write(fleet.repository, "words", 'model_warmup { name: "recorded" batch_size: 2 '
@@ -293,7 +296,7 @@ def test_a_recorded_request_that_is_none_ends_the_start(fleet, data, says):
         with open(os.path.join(folder, "texts.bin"), "wb") as file:
             file.write(data)
     said = refusal(fleet, "words")
-    assert "model_warmup 'recorded'" in said and says.replace("holds", "does not hold the 2") in said
+    assert "model_warmup 'recorded'" in said and says in said
 
 
 def test_a_gpu_is_refused_in_words(fleet):
