@@ -7,7 +7,7 @@ import statistics
 from harness.serving import Batching, make_model, with_peers, worker
 from harness.tables import Goal, Section, count
 from harness.windows import Cell, Windows
-from rows.worker import DELAY_US, KINDS, MOST, WORKER, warm_up
+from rows.worker import KINDS, MOST, WORKER, warm_up
 
 CLOSED = "64 in flight"
 SHARE = 0.7
@@ -23,11 +23,11 @@ LATE = ("DEADLINE_EXCEEDED", "CANCELLED", "UNAVAILABLE", "RESOURCE_EXHAUSTED")
 
 def measure_tail(bench):
     """Each peer at its own rate, and our worker at the same, turn by turn."""
-    title = (f"Tails: M1, batches of up to {MOST}, delay {DELAY_US // 1000} ms; arrivals as a "
-             f"Poisson process at {SHARE:.0%} of what the peer answers with {CLOSED}")
+    title = (f"Tails: M1, batches of up to {MOST}, no delay; arrivals as a Poisson process at "
+             f"{SHARE:.0%} of what the peer answers with {CLOSED}")
     with bench.servers():
         model = make_model(bench.folder(), KINDS["M1"])
-        ours, *others = with_peers(bench, model, Batching(MOST, DELAY_US), 64, 8)
+        ours, *others = with_peers(bench, model, Batching(MOST, 0), 64, 8)
         # h2load calls at given times on one connection, which is gRPC's.
         others = [subject for subject in others if subject.name != "TorchServe, REST"]
         warm_up(bench, others)
