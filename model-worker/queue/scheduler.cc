@@ -244,18 +244,23 @@ void Scheduler::WakeExecutor() {
   changed_.notify_one();
 }
 
+BatchDecision Scheduler::DecideNow(std::unique_lock<std::mutex>& lock, Instant& now) {
+  while (true) {
+    now = clock_.Now();
+    const BatchDecision decision = Decide(now);
+    if (!departed_.any()) return decision;
+    Departed departed = std::exchange(departed_, {});
+    lock.unlock();
+    Answer(departed, now);
+    lock.lock();
+  }
+}
+
 bool Scheduler::Take(Batch& batch) {
   std::unique_lock lock(mu_);
   while (true) {
-    const Instant now = clock_.Now();
-    const BatchDecision decision = Decide(now);
-    if (departed_.any()) {
-      Departed departed = std::exchange(departed_, {});
-      lock.unlock();
-      Answer(departed, now);
-      lock.lock();
-      continue;
-    }
+    Instant now;
+    const BatchDecision decision = DecideNow(lock, now);
     if (closed_ && line_.empty()) return false;
     if (decision.rows > 0 && (handed_over_ || !ForLoop())) {
       Serve(decision.rows, batch);
@@ -269,30 +274,21 @@ bool Scheduler::Take(Batch& batch) {
 
 Scheduler::Turn Scheduler::TakeHere(Batch& batch) {
   std::unique_lock lock(mu_);
-  while (true) {
-    const Instant now = clock_.Now();
-    const BatchDecision decision = Decide(now);
-    if (departed_.any()) {
-      Departed departed = std::exchange(departed_, {});
-      lock.unlock();
-      Answer(departed, now);
-      lock.lock();
-      continue;
+  Instant now;
+  const BatchDecision decision = DecideNow(lock, now);
+  if (decision.rows > 0) {
+    if (ForLoop() || ForAnyLoop()) {
+      Serve(decision.rows, batch);
+      return {.taken = true};
     }
-    if (decision.rows > 0) {
-      if (ForLoop() || ForAnyLoop()) {
-        Serve(decision.rows, batch);
-        return {.taken = true};
-      }
-      handed_over_ = true;
-      WakeExecutor();
-    } else if (decision.until != Instant::Infinite()) {
-      if (cores_ == 1 && !hurry_ && service_.known()) return {.until = decision.until};
-      handed_over_ = true;
-      if (decision.until < wakes_at_) WakeExecutor();
-    }
-    return {.core_is_taken = cores_ == 1 && (running_ > 0 || waking_ > 0)};
+    handed_over_ = true;
+    WakeExecutor();
+  } else if (decision.until != Instant::Infinite()) {
+    if (cores_ == 1 && !hurry_ && service_.known()) return {.until = decision.until};
+    handed_over_ = true;
+    if (decision.until < wakes_at_) WakeExecutor();
   }
+  return {.core_is_taken = cores_ == 1 && (running_ > 0 || waking_ > 0)};
 }
 
 void Scheduler::Done(const Batch& batch, std::optional<absl::Duration> took) {

@@ -92,6 +92,9 @@ class Scheduler {
 
   // Fills chosen_; what cannot be served any more goes to departed_.
   BatchDecision Decide(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // The same, once nobody is left to be answered without the lock, as of `now`.
+  BatchDecision DecideNow(std::unique_lock<std::mutex>& lock, Instant& now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   BatchChance Chance(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // The first request that can still be done in time.
   Request* FirstInTime(Instant now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

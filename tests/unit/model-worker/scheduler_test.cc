@@ -174,6 +174,29 @@ TEST_CASE("Scheduler: closed, it answers what waits and takes no more", "[worker
   CHECK(RetryDelay(waits.status()).has_value());
 }
 
+TEST_CASE("Scheduler: what a loop runs itself follows the cores there are", "[worker][queue]") {
+  Desk desk(Batched(8));
+  desk.Teach(1, kMs);
+  desk.scheduler.SetCores(4);
+  Request& first = desk.Push();
+  Request& second = desk.Push();
+  CHECK_FALSE(desk.scheduler.TakeHere(desk.batch).taken);
+  desk.scheduler.SetCores(1);
+  REQUIRE(desk.scheduler.TakeHere(desk.batch).taken);
+  CHECK(desk.batch.requests() == Requests{&first, &second});
+}
+
+TEST_CASE("Scheduler: tells a loop that an executor has the only core", "[worker][queue]") {
+  Desk desk(Batched(8));
+  desk.Teach(1, 10 * kMs);
+  desk.Push();
+  REQUIRE(desk.Take().size() == 1);
+  desk.Push();
+  CHECK(desk.scheduler.TakeHere(desk.batch).core_is_taken);
+  desk.scheduler.SetCores(2);
+  CHECK_FALSE(desk.scheduler.TakeHere(desk.batch).core_is_taken);
+}
+
 TEST_CASE("Scheduler: a batch waits for its delay, unless nothing more comes", "[worker][queue]") {
   ModelSpec spec = Batched(8);
   spec.batching.delay = 10 * kMs;

@@ -124,6 +124,25 @@ TEST_CASE("Loop: what is to be deleted lives until the turn's end", "[net][loop]
   CHECK(log == std::vector<std::string>{"turn", "deleted"});
 }
 
+TEST_CASE("Loop: work that is posted ends its rest between turns", "[net][loop]") {
+  const auto loop = ALoop();
+  loop->SetRest(absl::Hours(1));
+  std::vector<std::string> log;
+  std::thread other;
+  loop->Post([&] {
+    log.push_back("first");
+    other = std::thread([&] {
+      loop->Post([&] {
+        log.push_back("second");
+        loop->Stop();
+      });
+    });
+  });
+  loop->Run();
+  other.join();
+  CHECK(log == std::vector<std::string>{"first", "second"});
+}
+
 struct Reader : Watcher {
   void OnEvents(uint32_t events) override {
     seen |= events;
