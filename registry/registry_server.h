@@ -10,7 +10,7 @@
 #include "base/grpc_server.h"
 #include "base/metrics.h"
 #include "registry/front/registry_service.h"
-#include "registry/store/memory_store.h"
+#include "registry/store/epoch_counter.h"
 #include "registry/watch/fleet.h"
 
 namespace torchfleet::registry {
@@ -35,7 +35,7 @@ class RegistryServer {
  private:
   RegistryServer(const Options& options, const Clock& clock);
 
-  MemoryStore store_;
+  EpochCounter store_;
   Fleet fleet_;
   RegistryService service_;
   std::unique_ptr<OperatorServer> operators_;

@@ -8,7 +8,7 @@
 
 namespace torchfleet::registry {
 
-Fleet::Fleet(RegistryState::Options options, const Clock& clock, Store& store)
+Fleet::Fleet(RegistryState::Options options, const Clock& clock, EpochCounter& store)
     : clock_(clock), store_(store), state_(std::move(options)) {
   lease_thread_ = std::thread([this] { EndLeases(); });
 }

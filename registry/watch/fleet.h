@@ -17,7 +17,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "registry/state/registry_state.h"
-#include "registry/store/store.h"
+#include "registry/store/epoch_counter.h"
 
 namespace torchfleet::registry {
 
@@ -38,7 +38,7 @@ struct FleetFigures {
 
 class Fleet {
  public:
-  Fleet(RegistryState::Options options, const Clock& clock, Store& store);
+  Fleet(RegistryState::Options options, const Clock& clock, EpochCounter& store);
   ~Fleet();
 
   // As RegistryState's, with the epoch from the store.
@@ -63,7 +63,7 @@ class Fleet {
   void EndLeases();
 
   const Clock& clock_;
-  Store& store_;
+  EpochCounter& store_;
   mutable std::mutex mu_;
   std::condition_variable lease_begun_;
   RegistryState state_ ABSL_GUARDED_BY(mu_);
