@@ -81,10 +81,10 @@ void EtcdKeepAlive::Watch() {
     late = true;
     const Renewal renewal = std::move(waiting_.front());
     waiting_.pop_front();
-    renewal.done(absl::UnavailableError(
-        last_error_.ok() ? "etcd did not answer a renewal in time"
-                         : "etcd did not answer a renewal; before that: " +
-                               std::string(last_error_.message())));
+    renewal.done(absl::UnavailableError(last_error_.ok()
+                                            ? "etcd did not answer a renewal in time"
+                                            : "etcd did not answer a renewal; before that: " +
+                                                  std::string(last_error_.message())));
   }
   // The answer to what has been given up must not be taken for another's.
   if (late && stream_) stream_->Cancel();

@@ -1,6 +1,9 @@
 #include "tests/unit/registry/store/store_kinds.h"
 
+#include "base/ids.h"
+#include "registry/store/etcd_store.h"
 #include "registry/store/memory_store.h"
+#include "tests/unit/registry/store/etcd_cluster.h"
 
 namespace torchfleet::registry {
 namespace {
@@ -18,6 +21,24 @@ class OpenedMemory : public OpenedStore {
   std::unique_ptr<MemoryStore> store_ = std::make_unique<MemoryStore>(clock_);
 };
 
+// One cluster for all tests, a prefix for each store.
+class OpenedEtcd : public OpenedStore {
+ public:
+  OpenedEtcd() : prefix_(RandomId()) { Restart(); }
+
+  Store& store() override { return *store_; }
+  void Restart() override {
+    static const EtcdCluster cluster;
+    store_.reset();
+    store_ = EtcdStore::Open(cluster.Address(prefix_), clock_).value();
+  }
+
+ private:
+  const std::string prefix_;
+  MonotonicClock clock_;
+  std::unique_ptr<EtcdStore> store_;
+};
+
 }  // namespace
 
 const std::vector<StoreKind>& StoreKinds() {
@@ -25,6 +46,11 @@ const std::vector<StoreKind>& StoreKinds() {
       {.name = "memory",
        .shortest_ttl = absl::Milliseconds(20),
        .open = [] { return std::make_unique<OpenedMemory>(); }},
+      {.name = "etcd",
+       .durable = true,
+       .live_outlives_registry = true,
+       .shortest_ttl = absl::Seconds(1),
+       .open = [] { return std::make_unique<OpenedEtcd>(); }},
   };
   return kinds;
 }
