@@ -1,6 +1,10 @@
 #include "tests/unit/registry/store/store_kinds.h"
 
+#include <stdexcept>
+
 #include "registry/store/memory_store.h"
+#include "registry/store/sqlite_store.h"
+#include "tests/fakes/temporary_folder.h"
 
 namespace torchfleet::registry {
 namespace {
@@ -18,6 +22,27 @@ class OpenedMemory : public OpenedStore {
   std::unique_ptr<MemoryStore> store_ = std::make_unique<MemoryStore>(clock_);
 };
 
+class OpenedSqlite : public OpenedStore {
+ public:
+  OpenedSqlite() { Open(); }
+  Store& store() override { return *store_; }
+  void Restart() override {
+    store_.reset();
+    Open();
+  }
+
+ private:
+  void Open() {
+    auto opened = SqliteStore::Open((folder_.path() / "registry.db").string(), clock_);
+    if (!opened.ok()) throw std::runtime_error(opened.status().ToString());
+    store_ = *std::move(opened);
+  }
+
+  MonotonicClock clock_;
+  TemporaryFolder folder_;
+  std::unique_ptr<SqliteStore> store_;
+};
+
 }  // namespace
 
 const std::vector<StoreKind>& StoreKinds() {
@@ -25,6 +50,10 @@ const std::vector<StoreKind>& StoreKinds() {
       {.name = "memory",
        .shortest_ttl = absl::Milliseconds(20),
        .open = [] { return std::make_unique<OpenedMemory>(); }},
+      {.name = "sqlite",
+       .durable = true,
+       .shortest_ttl = absl::Milliseconds(20),
+       .open = [] { return std::make_unique<OpenedSqlite>(); }},
   };
   return kinds;
 }
