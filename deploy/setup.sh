@@ -34,10 +34,10 @@ build_packages=(
   protobuf-compiler-grpc libabsl-dev libre2-dev libc-ares-dev libssl-dev
   libnghttp2-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev
   prometheus-cpp-dev libcivetweb-dev libsimdjson-dev
-  libcurl4-openssl-dev libpng-dev zlib1g-dev catch2
+  libcurl4-openssl-dev libpng-dev libsqlite3-dev zlib1g-dev catch2
   python3 python3-venv
 )
-test_packages=(chromium clang clang-format curl libclang-rt-dev openssl procps)
+test_packages=(chromium clang clang-format curl faketime libclang-rt-dev openssl procps)
 # libb64 is perf_analyzer's, which comes with pip as Envoy and MiniLM do.
 bench_packages=(haproxy nginx-light nghttp2-client nghttp2-proxy libb64-0d openssl valgrind)
 
