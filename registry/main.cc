@@ -1,15 +1,30 @@
 // torchfleet-registry: who serves which model, where.
 
+#include <sys/resource.h>
+
 #include "base/log.h"
 #include "base/process.h"
 #include "base/shutdown.h"
 #include "registry/registry_server.h"
 
+namespace {
+
+// A worker is a connection, and there may be ten thousand: as many as the
+// system lets this process have.
+void AllowManyConnections() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   using namespace torchfleet;
   ShutdownSignal shutdown;
   ProcessOptions process{.role = "registry"};
-  registry::RegistryServer::Options options;
+  registry::RegistryServer::Options options{.store = "sqlite:registry.db"};
 
   CLI::App app(
       "Keeps the list of workers: each holds a lease here, gateways watch.\n"
@@ -18,6 +33,9 @@ int main(int argc, char** argv) {
           "host:port for workers and gateways; port 0 takes a free one");
   AddDurationFlag(app, "--lease", options.lease,
                   "How long a worker that says nothing stays in the fleet");
+  AddFlag(app, "--store", options.store,
+          "What keeps it: memory, sqlite:PATH, or etcd:HOST:PORT[,HOST:PORT...][/PREFIX] for\n"
+          "several registries before one etcd cluster");
   AddProcessFlags(app, process);
   if (const auto exit_code = ParseFlags(app, argc, argv)) return *exit_code;
   if (const absl::Status status = InitLog(process.role, process.log_format, process.log_level);
@@ -27,14 +45,16 @@ int main(int argc, char** argv) {
   }
 
   options.operator_listen = process.operator_listen;
+  AllowManyConnections();
   const MonotonicClock clock;
   auto server = registry::RegistryServer::Start(options, clock);
   if (!server.ok()) {
     LogError(std::string(server.status().message()));
     return 1;
   }
-  LogInfo("registry serves",
-          {{"address", (*server)->address()}, {"operator_address", (*server)->operator_address()}});
+  LogInfo("registry serves", {{"address", (*server)->address()},
+                              {"operator_address", (*server)->operator_address()},
+                              {"store", options.store}});
   AnnounceReady(process, {(*server)->address(), (*server)->operator_address()});
 
   shutdown.Wait();

@@ -17,6 +17,16 @@ Fleet::Outcome Fleet::Apply(const registry::v1::WatchResponse& response, Instant
     }
   }
   for (const auto& endpoint : response.delta().updated()) Update(endpoint, now);
+  for (const auto& condition : response.delta().conditions()) {
+    const auto member = members_.find(condition.worker_id());
+    if (member == members_.end()) continue;
+    auto& endpoint = member->second.endpoint;
+    endpoint.set_state(condition.state());
+    *endpoint.mutable_load() = condition.load();
+    endpoint.set_disconnected(condition.disconnected());
+    endpoint.set_reason(condition.reason());
+    endpoint.set_drain_phase(condition.drain_phase());
+  }
   return {.new_incarnation = forgot};
 }
 

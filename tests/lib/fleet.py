@@ -141,8 +141,9 @@ class Fleet:
         self.processes.append(process)
         return process
 
-    def start_registry(self, listen="127.0.0.1:0", lease="5s"):
-        return self.start("torchfleet-registry", "--listen", listen, "--lease", lease)
+    def start_registry(self, listen="127.0.0.1:0", lease="5s", store="memory"):
+        return self.start("torchfleet-registry", "--listen", listen, "--lease", lease, "--store",
+                          store)
 
     def start_gateway(self, registry, *arguments):
         return self.start("torchfleet-gateway", "--listen", "127.0.0.1:0", "--registry",
@@ -185,6 +186,11 @@ def watch_until(registry, condition, bound=20):
             fleet = {e.worker.worker_id: e for e in response.snapshot.endpoints}
         else:
             fleet.update({e.worker.worker_id: e for e in response.delta.updated})
+            for now in response.delta.conditions:
+                endpoint = fleet[now.worker_id]
+                endpoint.state, endpoint.reason = now.state, now.reason
+                endpoint.load.CopyFrom(now.load)
+                endpoint.disconnected, endpoint.drain_phase = now.disconnected, now.drain_phase
             for gone in response.delta.removed:
                 fleet.pop(gone, None)
         if condition(fleet):
