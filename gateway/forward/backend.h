@@ -16,12 +16,15 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 #include "base/clock.h"
+#include "base/shared_map.h"
 #include "base/snapshot.h"
 #include "net/socket/address.h"
 
@@ -34,9 +37,10 @@ inline constexpr absl::Duration kPingInterval = absl::Seconds(2);
 
 class Backend {
  public:
-  explicit Backend(const std::string& address);
+  explicit Backend(std::string address);
 
-  grpc::GenericStub& stub() { return stub_; }
+  // Of gRPC's library, for calls that are no inference; connected by the first.
+  grpc::GenericStub& stub();
   // Nothing when the address cannot be resolved.
   const std::optional<net::Address>& net_address() const { return net_address_; }
 
@@ -53,9 +57,11 @@ class Backend {
   void Reconnect();
 
  private:
+  const std::string address_;
   const std::optional<net::Address> net_address_;
-  const std::shared_ptr<grpc::Channel> channel_;
-  grpc::GenericStub stub_;
+  std::mutex mu_;
+  std::shared_ptr<grpc::Channel> channel_ ABSL_GUARDED_BY(mu_);
+  std::optional<grpc::GenericStub> stub_ ABSL_GUARDED_BY(mu_);
   std::atomic<int64_t> outstanding_ = 0;
   // In microseconds on the clock; 0 for not at all.
   std::atomic<int64_t> failed_ = 0;
@@ -63,11 +69,12 @@ class Backend {
 
 class BackendTable {
  public:
-  using Table = std::map<std::string, std::shared_ptr<Backend>, std::less<>>;
+  using Table = SharedMap<std::shared_ptr<Backend>>;
 
-  // The addresses there are now, each with the epoch of its registration. An
-  // address with another epoch than before is connected to anew.
-  void Update(const std::map<std::string, uint64_t>& epochs);
+  // Addresses where something differs, each with the epoch of the registration
+  // there, or nothing where nobody is any more. An address with another epoch than
+  // before is connected to anew.
+  void Update(const std::map<std::string, std::optional<uint64_t>>& changes);
 
   std::shared_ptr<const Table> Get() const { return table_.Get(); }
   const Snapshot<Table>& table() const { return table_; }
