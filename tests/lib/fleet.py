@@ -184,9 +184,14 @@ def watch_until(registry, condition, bound=20):
         if response.HasField("snapshot"):
             fleet = {e.worker.worker_id: e for e in response.snapshot.endpoints}
         else:
-            fleet.update({e.worker.worker_id: e for e in response.delta.updated})
             for gone in response.delta.removed:
                 fleet.pop(gone, None)
+            fleet.update({e.worker.worker_id: e for e in response.delta.updated})
+            for condition in response.delta.conditions:
+                endpoint = fleet[condition.worker_id]
+                for field in ("state", "disconnected", "reason", "drain_phase"):
+                    setattr(endpoint, field, getattr(condition, field))
+                endpoint.load.CopyFrom(condition.load)
         if condition(fleet):
             stream.cancel()
             channel.close()
