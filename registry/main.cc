@@ -5,7 +5,10 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/shutdown.h"
+#include "registry/commands/migrate_command.h"
+#include "registry/commands/store_commands.h"
 #include "registry/registry_server.h"
+#include "registry/store/open_store.h"
 
 namespace {
 
@@ -24,7 +27,8 @@ int main(int argc, char** argv) {
   using namespace torchfleet;
   ShutdownSignal shutdown;
   ProcessOptions process{.role = "registry"};
-  registry::RegistryServer::Options options{.store = "sqlite:registry.db"};
+  registry::RegistryServer::Options options;
+  options.store = registry::kDefaultStore;
 
   CLI::App app(
       "Keeps the list of workers: each holds a lease here, gateways watch.\n"
@@ -37,16 +41,20 @@ int main(int argc, char** argv) {
           "What keeps it: memory, sqlite:PATH, or etcd:HOST:PORT[,HOST:PORT...][/PREFIX] for\n"
           "several registries before one etcd cluster");
   AddProcessFlags(app, process);
+  const registry::StoreCommands commands(app, options.store);
+  const registry::MigrateCommand migrate(app);
   if (const auto exit_code = ParseFlags(app, argc, argv)) return *exit_code;
   if (const absl::Status status = InitLog(process.role, process.log_format, process.log_level);
       !status.ok()) {
     LogError(std::string(status.message()));
     return 2;
   }
+  const MonotonicClock clock;
+  if (const auto exit_code = commands.Run()) return *exit_code;
+  if (const auto exit_code = migrate.Run(clock)) return *exit_code;
 
   options.operator_listen = process.operator_listen;
   AllowManyConnections();
-  const MonotonicClock clock;
   auto server = registry::RegistryServer::Start(options, clock);
   if (!server.ok()) {
     LogError(std::string(server.status().message()));

@@ -1,6 +1,7 @@
 #pragma once
 // Keeps a fleet running: registry first, then gateway and workers; starts again
-// what ends, with growing pauses; drains all at the end.
+// what ends, with growing pauses; drains all at the end. A worker that ends well
+// has drained because somebody wanted it, and stays away.
 //
 //   registry ready ─► gateway, workers ─► all ready (told once) ─► …
 //   interrupted ─► gateway drains ─► workers drain ─► registry ends
@@ -85,7 +86,7 @@ class Supervisor {
   static absl::Status DidNotStart(const Process& process, const std::string& reason);
   absl::Status OnEvent(const LaunchEvent& event);
   void OnReady(Process& process, const LaunchEvent& event);
-  absl::Status OnExited(Process& process, const std::string& reason);
+  absl::Status OnExited(Process& process, const LaunchEvent& event);
   absl::Duration UntilNextStart() const;
   void TellWhenUp();
   void Drain();

@@ -26,18 +26,34 @@ bool Failing(const EtcdCalls::Member& member) {
   return state == GRPC_CHANNEL_TRANSIENT_FAILURE || state == GRPC_CHANNEL_SHUTDOWN;
 }
 
-template <typename Request, typename Response>
-struct Exchange {
-  grpc::ClientContext context;
-  Request request;
-  Response response;
-};
+constexpr absl::Duration kRest = absl::Milliseconds(50);
+
+// It was refused before anything was done, or never sent.
+bool NotDone(const grpc::Status& status) {
+  if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return false;
+  const std::string& said = status.error_message();
+  return said == "etcdserver: no leader" || said.starts_with("failed to connect");
+}
 
 }  // namespace
 
+// A call over all of its tries.
+template <typename Request, typename Response, typename Start>
+struct EtcdCalls::Exchange {
+  Request request;
+  Repeat repeat;
+  std::function<void(absl::StatusOr<Response>)> done;
+  Start start;
+  Instant limit;
+  // Of the latest try.
+  std::unique_ptr<grpc::ClientContext> context = nullptr;
+  Response response = {};
+};
+
 void DemandLeader(grpc::ClientContext& context) { context.AddMetadata("hasleader", "true"); }
 
-EtcdCalls::EtcdCalls(TaskLoop& loop, const std::vector<std::string>& members) : loop_(loop) {
+EtcdCalls::EtcdCalls(TaskLoop& loop, const Clock& clock, const std::vector<std::string>& members)
+    : loop_(loop), clock_(clock) {
   for (const std::string& address : members) {
     auto member = std::make_unique<Member>(Member{.address = address});
     member->channel = Connect(address);
@@ -60,32 +76,52 @@ void EtcdCalls::Lost(const Member& member) {
 }
 
 template <typename Request, typename Response, typename Start>
-void EtcdCalls::Call(Request request, std::function<void(absl::StatusOr<Response>)> done,
-                     Start start) {
-  auto exchange = std::make_shared<Exchange<Request, Response>>();
-  exchange->request = std::move(request);
-  DemandLeader(exchange->context);
+void EtcdCalls::Call(Request request, Repeat repeat,
+                     std::function<void(absl::StatusOr<Response>)> done, Start start) {
+  using Made = Exchange<Request, Response, Start>;
+  Try(std::make_shared<Made>(Made{.request = std::move(request),
+                                  .repeat = repeat,
+                                  .done = std::move(done),
+                                  .start = start,
+                                  .limit = clock_.Now() + kEtcdCallTimeout}));
+}
+
+template <typename Request, typename Response, typename Start>
+void EtcdCalls::Try(std::shared_ptr<Exchange<Request, Response, Start>> exchange) {
+  exchange->context = std::make_unique<grpc::ClientContext>();
+  grpc::ClientContext& context = *exchange->context;
+  DemandLeader(context);
   // As a span: nobody's setting of the date can lengthen it.
-  exchange->context.set_deadline(gpr_time_from_millis(
-      static_cast<int64_t>(absl::ToInt64Milliseconds(kEtcdCallTimeout)), GPR_TIMESPAN));
+  const absl::Duration left = exchange->limit - clock_.Now();
+  context.set_deadline(gpr_time_from_millis(absl::ToInt64Milliseconds(left), GPR_TIMESPAN));
   Member& asked = member();
-  contexts_.insert(&exchange->context);
-  start(asked, exchange->context, exchange->request, exchange->response,
-        [this, exchange, &asked, done = std::move(done)](const grpc::Status& status) {
-          loop_.Post([this, exchange, &asked, done, status] {
-            contexts_.erase(&exchange->context);
-            if (status.ok()) {
-              done(std::move(exchange->response));
-            } else {
-              done(FromEtcd(status, asked.address));
-            }
-          });
-        });
+  contexts_.insert(&context);
+  const auto on_end = [this, exchange, &asked](const grpc::Status& status) {
+    contexts_.erase(exchange->context.get());
+    if (status.ok()) return exchange->done(std::move(exchange->response));
+    const absl::Status error = FromEtcd(status, asked.address);
+    const bool again =
+        NotDone(status) || (exchange->repeat == Repeat::kAlways && absl::IsUnavailable(error));
+    if (cancelled_ || !again || exchange->limit - clock_.Now() < 2 * kRest) {
+      return exchange->done(error);
+    }
+    Lost(asked);
+    ++resting_;
+    loop_.After(kRest, [this, exchange, error] {
+      --resting_;
+      if (cancelled_) return exchange->done(error);
+      Try(exchange);
+    });
+  };
+  exchange->start(asked, context, exchange->request, exchange->response,
+                  [this, on_end](const grpc::Status& status) {
+                    loop_.Post([on_end, status] { on_end(status); });
+                  });
 }
 
 void EtcdCalls::Txn(etcdserverpb::TxnRequest request,
                     std::function<void(absl::StatusOr<etcdserverpb::TxnResponse>)> done) {
-  Call(std::move(request), std::move(done),
+  Call(std::move(request), Repeat::kIfNotDone, std::move(done),
        [](Member& member, auto& context, auto& asked, auto& answer, auto then) {
          member.kv->async()->Txn(&context, &asked, &answer, std::move(then));
        });
@@ -93,7 +129,7 @@ void EtcdCalls::Txn(etcdserverpb::TxnRequest request,
 
 void EtcdCalls::Range(etcdserverpb::RangeRequest request,
                       std::function<void(absl::StatusOr<etcdserverpb::RangeResponse>)> done) {
-  Call(std::move(request), std::move(done),
+  Call(std::move(request), Repeat::kAlways, std::move(done),
        [](Member& member, auto& context, auto& asked, auto& answer, auto then) {
          member.kv->async()->Range(&context, &asked, &answer, std::move(then));
        });
@@ -101,7 +137,7 @@ void EtcdCalls::Range(etcdserverpb::RangeRequest request,
 
 void EtcdCalls::Grant(etcdserverpb::LeaseGrantRequest request,
                       std::function<void(absl::StatusOr<etcdserverpb::LeaseGrantResponse>)> done) {
-  Call(std::move(request), std::move(done),
+  Call(std::move(request), Repeat::kAlways, std::move(done),
        [](Member& member, auto& context, auto& asked, auto& answer, auto then) {
          member.lease->async()->LeaseGrant(&context, &asked, &answer, std::move(then));
        });
@@ -110,13 +146,14 @@ void EtcdCalls::Grant(etcdserverpb::LeaseGrantRequest request,
 void EtcdCalls::Revoke(
     etcdserverpb::LeaseRevokeRequest request,
     std::function<void(absl::StatusOr<etcdserverpb::LeaseRevokeResponse>)> done) {
-  Call(std::move(request), std::move(done),
+  Call(std::move(request), Repeat::kIfNotDone, std::move(done),
        [](Member& member, auto& context, auto& asked, auto& answer, auto then) {
          member.lease->async()->LeaseRevoke(&context, &asked, &answer, std::move(then));
        });
 }
 
 void EtcdCalls::Cancel() {
+  cancelled_ = true;
   for (grpc::ClientContext* context : contexts_) context->TryCancel();
 }
 

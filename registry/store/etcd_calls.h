@@ -3,8 +3,9 @@
 //
 // The member stays the same until it is reported lost or its connection breaks;
 // then the next one that can be reached takes its place. Every call demands a
-// leader, so that a member which a partition has cut off refuses at once, and
-// ends after kCallTimeout at the latest.
+// leader, so that a member which a partition has cut off refuses at once. What
+// was refused, or never left, goes to the next member; a change that may have
+// happened does not. All ends after kEtcdCallTimeout at the latest.
 //
 // Lifecycle: Cancel before destruction; when it returns no answer is under way
 //   on a thread of gRPC's.
@@ -43,7 +44,8 @@ class EtcdCalls {
     std::unique_ptr<etcdserverpb::Lease::Stub> lease = nullptr;
   };
 
-  EtcdCalls(TaskLoop& loop, const std::vector<std::string>& members);
+  // Borrows loop and clock.
+  EtcdCalls(TaskLoop& loop, const Clock& clock, const std::vector<std::string>& members);
 
   // Whom to ask now.
   Member& member();
@@ -62,16 +64,28 @@ class EtcdCalls {
 
   // Cancels what is under way: its answers come as UNAVAILABLE.
   void Cancel();
-  size_t under_way() const { return contexts_.size(); }
+  size_t under_way() const { return contexts_.size() + resting_; }
 
  private:
+  // What becomes of an error before the time is over.
+  enum class Repeat { kAlways, kIfNotDone };
+
   template <typename Request, typename Response, typename Start>
-  void Call(Request request, std::function<void(absl::StatusOr<Response>)> done, Start start);
+  struct Exchange;
+  template <typename Request, typename Response, typename Start>
+  void Call(Request request, Repeat repeat, std::function<void(absl::StatusOr<Response>)> done,
+            Start start);
+  template <typename Request, typename Response, typename Start>
+  void Try(std::shared_ptr<Exchange<Request, Response, Start>> exchange);
 
   TaskLoop& loop_;
+  const Clock& clock_;
   std::vector<std::unique_ptr<Member>> members_;
   size_t current_ = 0;
   std::unordered_set<grpc::ClientContext*> contexts_;
+  // Calls that wait for their next try.
+  size_t resting_ = 0;
+  bool cancelled_ = false;
 };
 
 }  // namespace torchfleet::registry

@@ -8,7 +8,7 @@ namespace torchfleet::registry {
 
 namespace {
 constexpr int64_t kPage = 1000;
-constexpr absl::Duration kSignOfLife = absl::Seconds(1);
+constexpr absl::Duration kSignOfLife = absl::Milliseconds(500);
 constexpr int kMaxSilent = 3;
 }  // namespace
 
@@ -217,12 +217,13 @@ void EtcdMirror::AskForLife() {
 void EtcdMirror::Fail(const absl::Status& why) {
   const bool compacted = !listed_ && watching_;
   listing_ = nullptr;
-  if (std::exchange(watching_, false) && !compacted) observer_.OnWatching(false, why);
+  const bool was_watching = std::exchange(watching_, false);
   if (compacted) {
     Read();
     return;
   }
   calls_.Lost(*member_);
+  if (was_watching) observer_.OnWatching(false, why);
   const bool all_failed = ++failures_ % calls_.member_count() == 0;
   loop_.After(all_failed ? backoff_.Next() : absl::ZeroDuration(), [this] { Read(); });
 }

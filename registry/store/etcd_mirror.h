@@ -8,8 +8,8 @@
 //
 // After a break kReading is one linearizable read, which tells whether the
 // member has a quorum behind it and whether the watch can go on where it was.
-// The watch is asked for a sign of life every second: a member that is frozen or
-// cut off is left after three without.
+// The watch is asked for signs of life: a member that is frozen or cut off is left
+// after 2 s without one.
 //
 // Lifecycle: Start; Stop before destruction, then idle() must come true.
 // Lives on the borrowed loop, tells the borrowed observer there; borrows calls.

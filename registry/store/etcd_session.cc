@@ -33,7 +33,7 @@ EtcdSession::EtcdSession(const EtcdAddress& address, const Clock& clock)
       prefix_(address.prefix),
       members_(absl::StrJoin(address.members, ",")),
       loop_(clock),
-      calls_(loop_, address.members),
+      calls_(loop_, clock, address.members),
       mirror_(loop_, calls_, keys_, *this),
       keep_alive_(loop_, calls_, clock) {
   loop_.Post([this] { mirror_.Start(); });
@@ -202,7 +202,7 @@ void EtcdSession::OnReached(uint64_t revision) { waiters_.Reach(revision); }
 
 void EtcdSession::OnWatching(bool watching, const absl::Status& why) {
   // Renewals need not wait for the other stream to find out.
-  if (!watching) keep_alive_.Move();
+  keep_alive_.Move();
   if (watching == available_) return;
   available_ = watching;
   if (watching) {

@@ -7,14 +7,11 @@
 
 namespace torchfleet::registry {
 
-namespace {
-constexpr absl::Duration kOpenLimit = absl::Seconds(10);
-}
-
 absl::StatusOr<std::unique_ptr<EtcdStore>> EtcdStore::Open(const EtcdAddress& address,
-                                                           const Clock& clock) {
+                                                           const Clock& clock,
+                                                           absl::Duration limit) {
   auto session = std::make_unique<EtcdSession>(address, clock);
-  RETURN_IF_ERROR(session->WaitListed(kOpenLimit));
+  RETURN_IF_ERROR(session->WaitListed(limit));
   return std::unique_ptr<EtcdStore>(new EtcdStore(std::move(session)));
 }
 

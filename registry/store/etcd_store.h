@@ -28,9 +28,10 @@ class EtcdSession;
 
 class EtcdStore : public Store {
  public:
-  // UNAVAILABLE when no member could be read from within 10 s.
+  // UNAVAILABLE when no member could be read from within `limit`.
   static absl::StatusOr<std::unique_ptr<EtcdStore>> Open(const EtcdAddress& address,
-                                                         const Clock& clock);
+                                                         const Clock& clock,
+                                                         absl::Duration limit = absl::Seconds(10));
   ~EtcdStore() override;
 
   void Commit(Transaction transaction, Committed done) override;

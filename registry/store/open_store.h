@@ -16,6 +16,8 @@
 
 namespace torchfleet::registry {
 
+inline constexpr std::string_view kDefaultStore = "sqlite:registry.db";
+
 // INVALID_ARGUMENT for another text; else as the store's Open. Borrows the
 // clock.
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(std::string_view text, const Clock& clock);
