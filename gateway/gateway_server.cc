@@ -39,7 +39,7 @@ absl::Status CheckAddress(const char* what, const std::string& address) {
 }  // namespace
 
 GatewayServer::GatewayServer(size_t loops)
-    : calls_(clock_.Now(), loops), front_(fleet_, backends_, calls_, clock_) {}
+    : backends_(loops), calls_(clock_.Now(), loops), front_(fleet_, backends_, calls_, clock_) {}
 
 absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const GatewayOptions& options) {
   RETURN_IF_ERROR(options.worker.empty() ? CheckAddress("registry", options.registry)
@@ -106,7 +106,7 @@ void GatewayServer::Publish(FleetSnapshot fleet) {
   for (const auto& [name, model] : fleet.models) models.insert(name);
   calls_.Add(models, clock_.Now());
   // Before the snapshot, so that whatever a call is routed to is there.
-  backends_.Update(Epochs(fleet));
+  backends_.Update(Epochs(fleet), clock_.Now());
   fleet_.Set(std::move(fleet));
   SetServing();
 }

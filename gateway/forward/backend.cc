@@ -5,8 +5,6 @@
 namespace torchfleet::gateway {
 namespace {
 
-// After a failure others come first for this long.
-constexpr absl::Duration kLately = absl::Seconds(5);
 constexpr int kConnectTimeoutMs = 1000;
 constexpr int kFirstBackoffMs = 100;
 constexpr int kLongestBackoffMs = 2000;
@@ -34,8 +32,6 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
-int64_t Microseconds(Instant at) { return absl::ToInt64Microseconds(at.since_start()); }
-
 std::optional<net::Address> Resolve(const std::string& address) {
   auto resolved = net::ParseAddress(address);
   if (!resolved.ok()) return std::nullopt;
@@ -44,37 +40,31 @@ std::optional<net::Address> Resolve(const std::string& address) {
 
 }  // namespace
 
-Backend::Backend(const std::string& address)
-    : net_address_(Resolve(address)), channel_(Connect(address)), stub_(channel_) {
+Backend::Backend(const std::string& address, size_t loops, Instant now)
+    : net_address_(Resolve(address)),
+      channel_(Connect(address)),
+      stub_(channel_),
+      health_(loops, now) {
   // The first call need not wait for the connection.
   channel_->GetState(/*try_to_connect=*/true);
 }
 
-void Backend::SetFailed(Instant now) {
-  failed_.store(Microseconds(now), std::memory_order_relaxed);
-}
-
-bool Backend::FailedLately(Instant now) const {
-  const int64_t failed = failed_.load(std::memory_order_relaxed);
-  return failed != 0 && Microseconds(now) - failed < absl::ToInt64Microseconds(kLately);
-}
-
-void Backend::Reconnect() {
-  failed_.store(0, std::memory_order_relaxed);
+void Backend::Reconnect(Instant now) {
+  health_.Renewed(now);
   grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
   channel_->GetState(/*try_to_connect=*/true);
 }
 
-void BackendTable::Update(const std::map<std::string, uint64_t>& epochs) {
+void BackendTable::Update(const std::map<std::string, uint64_t>& epochs, Instant now) {
   const auto table = table_.Get();
   Table next;
   for (const auto& [address, epoch] : epochs) {
     const auto known = table->find(address);
     if (known == table->end()) {
-      next.emplace(address, std::make_shared<Backend>(address));
+      next.emplace(address, std::make_shared<Backend>(address, loops_, now));
       continue;
     }
-    if (epochs_[address] != epoch) known->second->Reconnect();
+    if (epochs_[address] != epoch) known->second->Reconnect(now);
     next.emplace(address, known->second);
   }
   epochs_ = epochs;
