@@ -3,6 +3,8 @@
 //
 //   memory        in this process
 //   sqlite:PATH   the catalogue in that file, live keys in this process
+//   etcd:HOST:PORT[,HOST:PORT…][/PREFIX]
+//                 all of it in that cluster, shared by any number of registries
 
 #include <memory>
 #include <string>

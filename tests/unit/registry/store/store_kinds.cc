@@ -2,9 +2,12 @@
 
 #include <stdexcept>
 
+#include "base/ids.h"
+#include "registry/store/etcd_store.h"
 #include "registry/store/memory_store.h"
 #include "registry/store/sqlite_store.h"
 #include "tests/fakes/temporary_folder.h"
+#include "tests/unit/registry/store/etcd_cluster.h"
 
 namespace torchfleet::registry {
 namespace {
@@ -43,6 +46,24 @@ class OpenedSqlite : public OpenedStore {
   std::unique_ptr<SqliteStore> store_;
 };
 
+// One cluster for all tests, a prefix for each store.
+class OpenedEtcd : public OpenedStore {
+ public:
+  OpenedEtcd() : prefix_(RandomId()) { Restart(); }
+
+  Store& store() override { return *store_; }
+  void Restart() override {
+    static const EtcdCluster cluster;
+    store_.reset();
+    store_ = EtcdStore::Open(cluster.Address(prefix_), clock_).value();
+  }
+
+ private:
+  const std::string prefix_;
+  MonotonicClock clock_;
+  std::unique_ptr<EtcdStore> store_;
+};
+
 }  // namespace
 
 const std::vector<StoreKind>& StoreKinds() {
@@ -54,6 +75,11 @@ const std::vector<StoreKind>& StoreKinds() {
        .durable = true,
        .shortest_ttl = absl::Milliseconds(20),
        .open = [] { return std::make_unique<OpenedSqlite>(); }},
+      {.name = "etcd",
+       .durable = true,
+       .live_outlives_registry = true,
+       .shortest_ttl = absl::Seconds(1),
+       .open = [] { return std::make_unique<OpenedEtcd>(); }},
   };
   return kinds;
 }
