@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "base/version.h"
 #include "cli/completion/completion.h"
+#include "cli/drain/drain_command.h"
 #include "cli/exit_codes.h"
 #include "cli/infer/infer_command.h"
 #include "cli/load/load_command.h"
@@ -27,7 +28,8 @@ constexpr char kDescription[] =
     "  torchfleet up                                     serve every model in ./models\n"
     "  torchfleet infer mnist --image digit.png          call one\n"
     "  torchfleet load mnist --concurrency 32            call one as often as it goes\n"
-    "  torchfleet status                                 see the fleet";
+    "  torchfleet status                                 see the fleet\n"
+    "  torchfleet drain mnist                            let its workers finish and go";
 
 constexpr char kExitCodes[] =
     "Exit codes: 0 done, 1 the call failed or something is not ready, 2 wrong usage,\n"
@@ -174,8 +176,22 @@ void AddStatus(CLI::App& app, StatusOptions& options) {
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   AddFlag(*status, "--registry", options.registry,
-          "host:port; the fleet that runs here by default");
+          "host:port, or several with commas between; the fleet that runs here by default");
   AddDurationFlag(*status, "--timeout", options.timeout, "How long to wait for the registry");
+}
+
+void AddDrain(CLI::App& app, DrainOptions& options) {
+  auto* drain = app.add_subcommand(
+      "drain",
+      "Let a worker, or all workers of a model, finish what they have and go\n\n"
+      "  torchfleet drain mnist-1-0            a worker, by its name in torchfleet status\n"
+      "  torchfleet drain mnist --wait         all of a model, until they are gone");
+  drain->add_option("name", options.name, "A worker; else a model")->required();
+  drain->add_flag("--wait", options.wait, "Until they are gone, showing how far they are");
+  AddFlag(*drain, "--registry", options.registry,
+          "host:port, or several with commas between; the fleet that runs here by default");
+  AddDurationFlag(*drain, "--timeout", options.timeout,
+                  "How long to wait for the registry, and with --wait for the workers");
 }
 
 void AddMigrate(CLI::App& app, MigrateOptions& options) {
@@ -235,6 +251,7 @@ int Main(int argc, char** argv) {
   LoadOptions load;
   StatusOptions status;
   MigrateOptions migrate;
+  DrainOptions drain;
   std::string shell;
   AddUp(app, up);
   AddTrain(app, train);
@@ -242,6 +259,7 @@ int Main(int argc, char** argv) {
   AddLoad(app, load);
   AddStatus(app, status);
   AddMigrate(app, migrate);
+  AddDrain(app, drain);
   auto* completion = app.add_subcommand("completion", "A completion script for your shell");
   completion->add_option("shell", shell, "bash, zsh or fish")->required();
   if (const auto exit_code = ParseFlags(app, argc, argv)) return *exit_code;
@@ -252,6 +270,7 @@ int Main(int argc, char** argv) {
   if (app.got_subcommand("load")) return RunLoad(load);
   if (app.got_subcommand("status")) return RunStatus(status);
   if (app.got_subcommand("migrate")) return RunMigrate(migrate);
+  if (app.got_subcommand("drain")) return RunDrain(drain);
   return RunCompletion(app, shell);
 }
 

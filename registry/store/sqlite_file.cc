@@ -62,6 +62,9 @@ absl::StatusOr<std::unique_ptr<SqliteFile>> SqliteFile::Open(const std::string& 
 }
 
 absl::Status SqliteFile::Prepare() {
+  ASSIGN_OR_RETURN(const int64_t pages, connection_.Number("PRAGMA page_count"));
+  // A new one gets its name only when it is filled.
+  if (pages == 0) return absl::DataLossError("the file is empty");
   ASSIGN_OR_RETURN(const std::string mode, connection_.Text("PRAGMA journal_mode = WAL"));
   if (mode != "wal") {
     return absl::FailedPreconditionError("its file system cannot share a write-ahead log");
