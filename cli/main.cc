@@ -42,6 +42,12 @@ struct TrainOptions {
   bool resume = false;
 };
 
+struct MigrateOptions {
+  std::string from;
+  std::string to;
+  bool force = false;
+};
+
 void AddUp(CLI::App& app, UpOptions& options) {
   auto* up = app.add_subcommand(
       "up", "Serve every model of a repository: registry, gateway and a worker for each");
@@ -188,17 +194,40 @@ void AddDrain(CLI::App& app, DrainOptions& options) {
                   "How long to wait for the registry, and with --wait for the workers");
 }
 
-// Becomes the trainer: its signals, terminal and exit code are this process's.
-int RunTrain(const TrainOptions& options) {
-  const std::string binary = SiblingPath("torchfleet-trainer").string();
-  std::vector<std::string> words = {binary, options.spec, "--repository", options.repository};
-  if (options.resume) words.push_back("--resume");
+void AddMigrate(CLI::App& app, MigrateOptions& options) {
+  auto* migrate = app.add_subcommand(
+      "migrate",
+      "Copy the registry's catalogue with its audit trail from one store to another\n\n"
+      "  torchfleet migrate --from sqlite:registry.db --to etcd:10.0.0.1:2379,10.0.0.2:2379");
+  migrate->add_option("--from", options.from, "The store to read: sqlite:PATH or etcd:HOST:PORT")
+      ->required();
+  migrate->add_option("--to", options.to, "The store to write")->required();
+  migrate->add_flag("--force", options.force, "Replace what the target holds");
+}
+
+// Becomes the binary beside this one: its signals, terminal and exit code are
+// this process's.
+int Become(const std::string& name, std::vector<std::string> words) {
+  const std::string binary = SiblingPath(name).string();
+  words.insert(words.begin(), binary);
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   execv(binary.c_str(), arguments.data());
   return Fail(absl::NotFoundError(
       fmt::format("{} cannot be run: {}; build it with make", binary, std::strerror(errno))));
+}
+
+int RunTrain(const TrainOptions& options) {
+  std::vector<std::string> words = {options.spec, "--repository", options.repository};
+  if (options.resume) words.push_back("--resume");
+  return Become("torchfleet-trainer", std::move(words));
+}
+
+int RunMigrate(const MigrateOptions& options) {
+  std::vector<std::string> words = {"migrate", "--from", options.from, "--to", options.to};
+  if (options.force) words.push_back("--force");
+  return Become("torchfleet-registry", std::move(words));
 }
 
 int RunCompletion(const CLI::App& app, const std::string& shell) {
@@ -222,6 +251,7 @@ int Main(int argc, char** argv) {
   LoadOptions load;
   StatusOptions status;
   DrainOptions drain;
+  MigrateOptions migrate;
   std::string shell;
   AddUp(app, up);
   AddTrain(app, train);
@@ -229,6 +259,7 @@ int Main(int argc, char** argv) {
   AddLoad(app, load);
   AddStatus(app, status);
   AddDrain(app, drain);
+  AddMigrate(app, migrate);
   auto* completion = app.add_subcommand("completion", "A completion script for your shell");
   completion->add_option("shell", shell, "bash, zsh or fish")->required();
   if (const auto exit_code = ParseFlags(app, argc, argv)) return *exit_code;
@@ -239,6 +270,7 @@ int Main(int argc, char** argv) {
   if (app.got_subcommand("load")) return RunLoad(load);
   if (app.got_subcommand("status")) return RunStatus(status);
   if (app.got_subcommand("drain")) return RunDrain(drain);
+  if (app.got_subcommand("migrate")) return RunMigrate(migrate);
   return RunCompletion(app, shell);
 }
 

@@ -26,7 +26,7 @@ absl::Status CheckWorker(const std::string& address) {
 }  // namespace
 
 GatewayServer::GatewayServer(size_t loops)
-    : calls_(clock_.Now(), loops), front_(fleet_, backends_, calls_, clock_) {}
+    : backends_(loops), calls_(clock_.Now(), loops), front_(fleet_, backends_, calls_, clock_) {}
 
 absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const GatewayOptions& options) {
   RETURN_IF_ERROR(options.worker.empty() ? registry::ParseAddresses(options.registry).status()
@@ -95,7 +95,7 @@ void GatewayServer::Drain(absl::Duration deadline) {
 void GatewayServer::Publish(const FleetSnapshot& fleet, const FleetChange& change) {
   if (!change.new_models.empty()) calls_.Add(change.new_models, clock_.Now());
   // Before the snapshot, so that whatever a call is routed to is there.
-  backends_.Update(change.addresses);
+  backends_.Update(change.addresses, clock_.Now());
   // The last holder of an old one frees what it does not share: that is to be
   // this thread, not a call's.
   retired_.push_back(fleet_.Get());

@@ -154,7 +154,7 @@ registry::v1::Load WorkerServer::CurrentLoad() const {
   registry::v1::Load load;
   load.set_queued(static_cast<uint32_t>(now.depth));
   load.set_running(static_cast<uint32_t>(now.running));
-  load.set_capacity(static_cast<uint32_t>(engine->spec().instances));
+  load.set_capacity(RequestsAtOnce(engine->spec()));
   return load;
 }
 

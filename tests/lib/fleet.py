@@ -50,14 +50,14 @@ from torchfleet.registry.v1 import registry_pb2_grpc as registry_services  # noq
 
 
 class Process:
-    """One running server."""
+    """One running server; `within` comes before its command line."""
 
-    def __init__(self, binary, arguments, env=None):
+    def __init__(self, binary, arguments, env=None, within=()):
         read_end, write_end = os.pipe()
         path = binary if os.path.sep in binary else os.path.join(BIN, binary)
         self.log = tempfile.TemporaryFile()
         self.popen = subprocess.Popen(
-            [path, *arguments, "--ready-fd", str(write_end)], pass_fds=[write_end],
+            [*within, path, *arguments, "--ready-fd", str(write_end)], pass_fds=[write_end],
             stdout=self.log, stderr=self.log, env={**os.environ, **(env or {})})
         os.close(write_end)
         with os.fdopen(read_end) as pipe:

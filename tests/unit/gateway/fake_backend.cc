@@ -86,7 +86,8 @@ grpc::ServerUnaryReactor* FakeBackend::ModelMetadata(grpc::CallbackServerContext
   return reactor;
 }
 
-TestGateway::TestGateway() : calls_(clock_.Now(), 2), front_(fleet_, backends_, calls_, clock_) {
+TestGateway::TestGateway()
+    : backends_(2), calls_(clock_.Now(), 2), front_(fleet_, backends_, calls_, clock_) {
   auto edge =
       Edge::Start({.listen = "127.0.0.1:0", .threads = 2}, {&front_}, {fleet_, backends_, calls_});
   if (!edge.ok()) throw std::runtime_error(edge.status().ToString());
@@ -110,7 +111,7 @@ void TestGateway::SetFleet(const std::vector<TestWorker>& workers) {
   Fleet fleet;
   const FleetChange change = fleet.Apply(MakeSnapshot("i", endpoints), clock_.Now()).change;
   calls_.Add(change.new_models, clock_.Now());
-  backends_.Update(change.addresses);
+  backends_.Update(change.addresses, clock_.Now());
   fleet_.Set(fleet.Snapshot());
 }
 
