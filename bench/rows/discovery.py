@@ -25,8 +25,8 @@ def _quantile(values, share):
 
 
 def _registry(bench):
-    return bench.keep(Server([ours("torchfleet-registry"), "--listen", "127.0.0.1:0", "--lease",
-                              f"{LEASE}s", "--log-level", "error"], LOAD_CORE, ready="fd"))
+    return bench.keep(Server([ours("torchfleet-registry"), "--listen", "127.0.0.1:0", "--store",
+                              "memory", "--lease", f"{LEASE}s", "--log-level", "error"], LOAD_CORE, ready="fd"))
 
 
 def _gateway(bench, registry):

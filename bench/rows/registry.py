@@ -165,8 +165,9 @@ def measure_stampede(bench):
             def awaited(registry):
                 end = time.monotonic() + 60
                 while time.monotonic() < end:
-                    registry.log.seek(0)
-                    moments = _arrivals(registry.log.read().decode())
+                    # Opened anew: the registry writes where this file would be read.
+                    with open(f"/proc/self/fd/{registry.log.fileno()}", encoding="utf-8") as log:
+                        moments = _arrivals(log.read())
                     if len(moments) >= STAMPEDE:
                         return moments
                     time.sleep(0.2)

@@ -171,7 +171,8 @@ class Workers : public Peers {
   }
   void RenewNext() {
     if (registered_.empty()) return;
-    Worker& worker = *registered_[next_++ % registered_.size()];
+    next_ = next_ + 1 < registered_.size() ? next_ + 1 : 0;
+    Worker& worker = *registered_[next_];
     // One that has not been answered is not asked again.
     if (!worker.call || worker.waits) return;
     changes_due_ += change_share_;
