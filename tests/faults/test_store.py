@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 import fleet as lib
+from small_disk import mount, small_disk  # noqa: F401 (a fixture)
 from store import BIN, SLOW, Refused, Store
 
 
@@ -79,21 +80,6 @@ def check_survivors(found, latest):
         assert any(candidate is not None and candidate[0] == value and
                    candidate[1] in (None, modified) for candidate in candidates)
     assert {key.split("/")[0] for key in found} <= set(latest)
-
-
-def mount(*arguments):
-    """False where this process may not mount."""
-    return subprocess.run(["mount", *arguments], check=False, capture_output=True).returncode == 0
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if not mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)):
-        pytest.skip("this process may not mount a file system")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def fill(store, name, limit=3000):
