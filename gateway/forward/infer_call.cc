@@ -93,7 +93,7 @@ void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const 
   if (!route.ok()) return Finish(route.status());
   route_ = *route;
   record_->version = route->version;
-  group_ = pool_.groups_.Of(fleet_, *route_);
+  group_ = pool_.groups_.Of(*route_);
   calls_->budget().Deposit();
   kept_.Expect(head_.body_size());
   if (!head_.before().empty()) kept_.Add(net::Slice::Keep(std::string(head_.before())));

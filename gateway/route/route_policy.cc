@@ -67,7 +67,8 @@ absl::StatusOr<Route> RoutePolicy::Choose(const FleetSnapshot& fleet, std::strin
     const auto highest = std::find_if(versions.rbegin(), versions.rend(),
                                       [](const auto& v) { return !v.second->ready.empty(); });
     if (highest == versions.rend()) return NoneReady(fmt::format("model '{}'", Clip(model)));
-    return Route{.version = highest->first, .addresses = highest->second->ready};
+    return Route{
+        .version = highest->first, .addresses = highest->second->ready, .of = &highest->second};
   }
   const auto exact = versions.find(version);
   if (exact == versions.end()) {
@@ -76,7 +77,7 @@ absl::StatusOr<Route> RoutePolicy::Choose(const FleetSnapshot& fleet, std::strin
   if (exact->second->ready.empty()) {
     return NoneReady(fmt::format("model '{}' version {}", Clip(model), version));
   }
-  return Route{.version = exact->first, .addresses = exact->second->ready};
+  return Route{.version = exact->first, .addresses = exact->second->ready, .of = &exact->second};
 }
 
 }  // namespace torchfleet::gateway

@@ -3,6 +3,7 @@
 //
 // Pure: a function of a snapshot of the fleet and of what the caller asked for.
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,8 @@ struct Route {
   std::string_view version;
   // At least one.
   std::span<const std::string> addresses;
+  // Whose they are; null before one fixed worker.
+  const std::shared_ptr<const FleetVersion>* of = nullptr;
 };
 
 class RoutePolicy {

@@ -107,7 +107,8 @@ class Announcer::Loop {
                    {{"status", std::string(status.error_message())}});
         said_ = true;
       }
-      const absl::Duration wait = kept ? backoff_.Within(std::min(ttl_ / 5, kLongestSpread)) : backoff_.Next();
+      const absl::Duration wait =
+          kept ? backoff_.Within(std::min(ttl_ / 5, kLongestSpread)) : backoff_.Next();
       changed_.wait_for(lock, absl::ToChronoNanoseconds(wait), [&] { return stopping_; });
       if (stopping_) break;
     }
