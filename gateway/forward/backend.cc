@@ -41,7 +41,8 @@ std::optional<net::Address> Resolve(const std::string& address) {
 }  // namespace
 
 Backend::Backend(const std::string& address, size_t loops, Instant now)
-    : net_address_(Resolve(address)),
+    : address_(address),
+      net_address_(Resolve(address)),
       channel_(Connect(address)),
       stub_(channel_),
       health_(loops, now) {

@@ -37,6 +37,7 @@ class Backend {
   // `loops`: how many count calls of it.
   Backend(const std::string& address, size_t loops, Instant now);
 
+  const std::string& address() const { return address_; }
   grpc::GenericStub& stub() { return stub_; }
   // Nothing when the address cannot be resolved.
   const std::optional<net::Address>& net_address() const { return net_address_; }
@@ -48,6 +49,7 @@ class Backend {
   void Reconnect(Instant now);
 
  private:
+  const std::string address_;
   const std::optional<net::Address> net_address_;
   const std::shared_ptr<grpc::Channel> channel_;
   grpc::GenericStub stub_;
