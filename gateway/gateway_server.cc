@@ -68,6 +68,7 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
     gateway->Publish(FleetSnapshot::ForWorker(options.worker),
                      {.addresses = {{options.worker, 0}}});
   }
+  gateway->watch_.Start();
   gateway->metrics_ =
       std::make_shared<GatewayMetrics>(gateway->calls_, gateway->fleet_, *connected);
   gateway->operators_->Register(gateway->metrics_);

@@ -20,6 +20,7 @@
 #include "gateway/edge/inference_front.h"
 #include "gateway/forward/backend.h"
 #include "gateway/forward/model_calls.h"
+#include "gateway/forward/worker_watch.h"
 #include "gateway/metrics/gateway_metrics.h"
 
 namespace torchfleet::gateway {
@@ -76,6 +77,7 @@ class GatewayServer {
   std::unique_ptr<OperatorServer> operators_;
   std::unique_ptr<Edge> edge_;
   std::unique_ptr<FleetFollower> follower_;
+  WorkerWatch watch_{fleet_, backends_, calls_, clock_};
 
   std::mutex serving_mu_;
   // Guarded by serving_mu_.

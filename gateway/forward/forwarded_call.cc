@@ -152,7 +152,7 @@ bool ForwardedCall::TryAnother(const grpc::Status& status, bool answered) {
   if (std::chrono::system_clock::now() >= incoming_.context->deadline()) return false;
   auto backend = ChooseBackend();
   if (!backend || !plan_.calls->budget().Withdraw(clock_.Now())) return false;
-  plan_.calls->CountRetry();
+  plan_.calls->Count(ModelCalls::Rescue::kRetry);
   Try(std::move(backend));
   return true;
 }

@@ -8,6 +8,7 @@
 #include "base/status.h"
 #include "gateway/forward/header_rules.h"
 #include "gateway/forward/method_names.h"
+#include "gateway/forward/pushback.h"
 
 namespace torchfleet::gateway {
 namespace {
@@ -35,10 +36,14 @@ net::GrpcStatus ToNet(const absl::Status& status) {
 }  // namespace
 
 InferCall::InferCall(InferCallPool& pool)
-    : pool_(pool), worker_side_(*this), timer_(pool.loop_, [this] {
-        Finish(absl::DeadlineExceededError(fmt::format(
-            "the deadline passed before a worker of model '{}' answered", Clip(record_->model))));
-      }) {}
+    : pool_(pool),
+      timer_(pool.loop_,
+             [this] {
+               Finish(absl::DeadlineExceededError(
+                   fmt::format("the deadline passed before a worker of model '{}' answered",
+                               Clip(record_->model))));
+             }),
+      hedge_timer_(pool.loop_, [this] { Hedge(); }) {}
 
 void InferCall::OnHeaders(net::Stream& stream, bool end) {
   began_ = pool_.loop_.now();
@@ -68,14 +73,20 @@ void InferCall::OnBody(net::Stream& stream, const net::Slice& bytes) {
     return;
   }
   if (!answering_) kept_.Add(bytes);
-  if (worker_) worker_->Send(bytes, /*end=*/false);
+  for (const Attempt& attempt : attempts_) {
+    if (attempt.stream && !attempt.over()) attempt.stream->Send(bytes, /*end=*/false);
+  }
 }
 
 void InferCall::OnEnd(net::Stream&) {
   caller_ended_ = true;
   if (finished_) return;
   if (!route_) return Finish(absl::InvalidArgumentError("the request holds no whole message"));
-  if (worker_) worker_->Send(net::Slice(), /*end=*/true);
+  for (Attempt& attempt : attempts_) {
+    if (!attempt.stream || attempt.over()) continue;
+    attempt.stream->Send(net::Slice(), /*end=*/true);
+    Await(attempt);
+  }
 }
 
 // `bytes` decided which model it is; what came before is in head_.
@@ -99,14 +110,28 @@ void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const 
   if (!head_.before().empty()) kept_.Add(net::Slice::Keep(std::string(head_.before())));
   kept_.Add(bytes);
   const bool whole = kept_.whole();
-  auto backend = ChooseBackend();
-  if (!backend || !Try(std::move(backend))) {
-    AttemptFailed({absl::StatusCode::kUnavailable, ""}, FailureSource::kNeverSent, nullptr);
+  const BalanceChoice choice = Choose();
+  if (choice.full) return Refuse();
+  if (!choice.index || !Try(At(choice), /*hedge=*/false)) {
+    AttemptFailed(nullptr, {absl::StatusCode::kUnavailable, ""}, FailureSource::kNeverSent,
+                  nullptr);
   } else if (!whole) {
     // The first piece alone is over the limit: it goes, and cannot go again.
-    worker_->SendCopy(head_.before(), /*end=*/false);
-    worker_->Send(bytes, /*end=*/false);
+    attempts_[0].stream->SendCopy(head_.before(), /*end=*/false);
+    attempts_[0].stream->Send(bytes, /*end=*/false);
   }
+}
+
+void InferCall::Refuse() {
+  calls_->Count(ModelCalls::Rescue::kRefusal);
+  pool_.pushback_.Clear();
+  pool_.pushback_.Add(kPushbackHeader, fmt::format("{}", absl::ToInt64Milliseconds(kRetryDelay)));
+  Finish(ToNet(WithRetryDelay(absl::UnavailableError(
+                                  fmt::format("every worker of model '{}' has as many calls as it "
+                                              "can answer in time; try again later",
+                                              Clip(record_->model))),
+                              kRetryDelay)),
+         &pool_.pushback_);
 }
 
 net::GrpcStatus InferCall::StatusForCaller(const net::GrpcStatus& status, bool answered) const {
@@ -134,6 +159,7 @@ void InferCall::Finish(const absl::Status& status) { Finish(ToNet(status), nullp
 void InferCall::Finish(const net::GrpcStatus& status, const net::Headers* trailers) {
   if (std::exchange(finished_, true)) return;
   timer_.Stop();
+  hedge_timer_.Stop();
   Count(status.code);
   if (caller_) {
     net::Headers& headers = pool_.headers_;
@@ -151,8 +177,9 @@ void InferCall::Finish(const net::GrpcStatus& status, const net::Headers* traile
     }
   }
   // A worker that still works on it need not.
-  if (worker_ && !attempt_over_) worker_->Reset(net::CloseCode::kCancel);
-  LetGo();
+  for (Attempt& attempt : attempts_) {
+    if (!attempt.over()) GiveUp(attempt);
+  }
 }
 
 void InferCall::Count(absl::StatusCode code) {
@@ -175,7 +202,7 @@ void InferCall::Count(absl::StatusCode code) {
 }
 
 void InferCall::OnSent(net::Stream&, size_t count) {
-  if (worker_) worker_->Consumed(count);
+  if (answering_ && answering_->stream) answering_->stream->Consumed(count);
 }
 
 void InferCall::OnClosed(net::Stream&, net::CloseCode) {
@@ -185,7 +212,7 @@ void InferCall::OnClosed(net::Stream&, net::CloseCode) {
 }
 
 void InferCall::RecycleWhenClosed() {
-  if (caller_ || worker_) return;
+  if (caller_ || attempts_[0].stream || attempts_[1].stream) return;
   head_.Clear();
   kept_.Clear();
   own_record_.Clear();
@@ -195,7 +222,8 @@ void InferCall::RecycleWhenClosed() {
   calls_ = nullptr;
   tried_.clear();
   deadline_ = Instant::Infinite();
-  caller_ended_ = answering_ = finished_ = attempt_over_ = false;
+  answering_ = nullptr;
+  caller_ended_ = finished_ = false;
   unconsumed_ = 0;
   bytes_in_ = bytes_out_ = 0;
   pool_.free_.Give(*this);

@@ -64,7 +64,7 @@ TEST_CASE("Forwarding: a call whose worker dies under it is answered by another"
   CAPTURE(status.error_message());
   CHECK(status.ok());
   CHECK(response.id() == "the caller's");
-  CHECK(gateway.calls().Find("m")->retries() == 1);
+  CHECK(gateway.calls().Find("m")->count(ModelCalls::Rescue::kRetry) == 1);
 }
 
 TEST_CASE("Forwarding: nobody left is UNAVAILABLE, says when to come back, names no address",
