@@ -194,8 +194,10 @@ void ModelControlCall::Await() {
   if (!absl::IsUnavailable(outcome)) return End(outcome);
   if (context_.IsCancelled()) return End(absl::CancelledError("the caller cancelled the call"));
   if (absl::Now() >= limit_) return End(WithRetryDelay(outcome, kRetryDelay));
-  alarm_.Set(absl::ToChronoTime(std::min(limit_, absl::Now() + kBetweenLooks)),
-             [this](bool) { Await(); });
+  // A new one: the last one's function may be the one that runs.
+  alarm_ = std::make_unique<grpc::Alarm>();
+  alarm_->Set(absl::ToChronoTime(std::min(limit_, absl::Now() + kBetweenLooks)),
+              [this](bool) { Await(); });
 }
 
 absl::Status ModelControlCall::Outcome() const {

@@ -69,7 +69,7 @@ class ModelControlCall final : public grpc::ServerUnaryReactor {
   std::mutex mu_;
   size_t open_ ABSL_GUARDED_BY(mu_) = 0;
   grpc::Status first_error_ ABSL_GUARDED_BY(mu_);
-  grpc::Alarm alarm_;
+  std::unique_ptr<grpc::Alarm> alarm_;
 };
 
 }  // namespace torchfleet::gateway
