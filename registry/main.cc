@@ -3,7 +3,10 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/shutdown.h"
+#include "registry/commands/migrate_command.h"
+#include "registry/commands/store_commands.h"
 #include "registry/registry_server.h"
+#include "registry/store/open_store.h"
 
 int main(int argc, char** argv) {
   using namespace torchfleet;
@@ -18,16 +21,22 @@ int main(int argc, char** argv) {
           "host:port for workers and gateways; port 0 takes a free one");
   AddDurationFlag(app, "--lease", options.lease,
                   "How long a worker that says nothing stays in the fleet");
+  std::string store(registry::kDefaultStore);
+  AddFlag(app, "--store", store, "Where the catalogue is: sqlite:PATH");
   AddProcessFlags(app, process);
+  const registry::StoreCommands commands(app, store);
+  const registry::MigrateCommand migrate(app);
   if (const auto exit_code = ParseFlags(app, argc, argv)) return *exit_code;
   if (const absl::Status status = InitLog(process.role, process.log_format, process.log_level);
       !status.ok()) {
     LogError(std::string(status.message()));
     return 2;
   }
+  const MonotonicClock clock;
+  if (const auto exit_code = commands.Run()) return *exit_code;
+  if (const auto exit_code = migrate.Run(clock)) return *exit_code;
 
   options.operator_listen = process.operator_listen;
-  const MonotonicClock clock;
   auto server = registry::RegistryServer::Start(options, clock);
   if (!server.ok()) {
     LogError(std::string(server.status().message()));

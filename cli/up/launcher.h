@@ -26,7 +26,7 @@ struct ProcessSpec {
 struct LaunchEvent {
   enum class Kind {
     kReady,        // the process serves; `address`, `operator_address`, `pid`
-    kExited,       // it is gone; `reason`, `done`
+    kExited,       // it is gone; `reason`
     kInterrupted,  // the user wants all to end
   };
   Kind kind;
@@ -36,8 +36,8 @@ struct LaunchEvent {
   std::string operator_address;
   int64_t pid = 0;
   std::string reason;
-  // It ended of its own will and said that all is well.
-  bool done = false;
+  // Of kExited; nothing when a signal ended it.
+  std::optional<int> exit_code = std::nullopt;
 };
 
 class Launcher {

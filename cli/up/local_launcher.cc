@@ -191,7 +191,7 @@ void LocalLauncher::ReadSignals() {
       for (const auto& [name, child] : children_) Kill(name);
       _exit(130);
     }
-    events_.push_back({LaunchEvent::Kind::kInterrupted, {}, {}, {}, 0, {}, false});
+    events_.push_back({LaunchEvent::Kind::kInterrupted, {}, {}, {}, 0, {}});
   }
   Reap();
 }
@@ -209,8 +209,7 @@ void LocalLauncher::ReadReady(const std::string& name, Child& child) {
                      report.value("address", ""),
                      report.value("operator_address", ""),
                      report.value("pid", int64_t{0}),
-                     {},
-                     false});
+                     {}});
 }
 
 void LocalLauncher::ReadOutput(const std::string& name, Child& child) {
@@ -236,8 +235,13 @@ void LocalLauncher::Reap() {
     if (child.output_fd >= 0) ReadOutput(name, child);
     Close(child.ready_fd);
     Close(child.output_fd);
-    const bool done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    events_.push_back({LaunchEvent::Kind::kExited, name, {}, {}, 0, Reason(status), done});
+    events_.push_back({LaunchEvent::Kind::kExited,
+                       name,
+                       {},
+                       {},
+                       0,
+                       Reason(status),
+                       WIFEXITED(status) ? std::optional(WEXITSTATUS(status)) : std::nullopt});
   }
 }
 

@@ -53,7 +53,7 @@ void Supervisor::Add(const std::string& role, const std::string& name, const std
 
 void Supervisor::AddGateway() {
   Add(kGateway, kGateway, "torchfleet-gateway",
-      {"--listen", options_.gateway_listen, "--registry", registry_address_});
+      {"--listen", options_.gateway_listen, "--registry", registry_address_, "--model-control"});
 }
 
 void Supervisor::AddWorker(const PlannedWorker& worker) {
@@ -206,7 +206,7 @@ absl::Status Supervisor::OnExited(Process& process, const LaunchEvent& event) {
     process.start_at = now;
     return absl::OkStatus();
   }
-  if (process.role == kWorker && event.done && process.was_ready) {
+  if (process.role == kWorker && event.exit_code == 0 && process.was_ready) {
     process.state = State::kDrained;
     callbacks_.on_message(fmt::format(
         "{} has drained, as it was told to; load its model to have it back", process.spec.name));

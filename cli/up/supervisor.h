@@ -6,8 +6,9 @@
 //   interrupted ─► gateway drains ─► workers drain ─► registry ends
 //
 // The gateway goes first, while the workers still answer what it has accepted.
-// Which workers run is the roster's to say, again and again. A worker that ended
-// of its own will, drained, comes back when the roster wishes it anew.
+// Which workers run is the roster's to say, again and again. A worker that ends
+// well has drained because somebody wanted it, and stays away until the roster
+// wishes it anew.
 // Borrows roster, launcher and clock. Not thread-safe; Run returns when all is gone.
 
 #include <functional>

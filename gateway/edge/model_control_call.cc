@@ -59,12 +59,23 @@ ModelControlCall::ModelControlCall(ModelControl& control, grpc::CallbackServerCo
   });
 }
 
+std::shared_ptr<ModelControlCall::Question> ModelControlCall::NewQuestion(absl::Time limit) {
+  auto question = std::make_shared<Question>();
+  question->context.set_deadline(absl::ToChronoTime(limit));
+  const std::lock_guard lock(mu_);
+  questions_.push_back(question);
+  return question;
+}
+
+void ModelControlCall::OnCancel() {
+  const std::lock_guard lock(mu_);
+  for (const auto& question : questions_) question->context.TryCancel();
+}
+
 template <typename Request, typename Response, typename Ask, typename Then>
 void ModelControlCall::AskRegistry(Ask ask, const Request& request, Response& response, Then then) {
-  auto question = std::make_shared<Question>();
+  const auto question = NewQuestion(std::min(limit_, absl::Now() + kRegistryLimit));
   question->channel = control_.Channel();
-  question->context.set_deadline(
-      absl::ToChronoTime(std::min(limit_, absl::Now() + kRegistryLimit)));
   auto kept = std::make_shared<Request>(request);
   ask(*question, *kept, response, [this, question, kept, then](grpc::Status status) {
     const absl::Status answer = FromGrpc(status);
@@ -131,24 +142,21 @@ void ModelControlCall::Reload(const std::vector<std::string>& workers) {
   inference::RepositoryModelLoadRequest request;
   request.set_model_name(model_);
   const auto table = control_.backends_.Get();
+  std::vector<std::shared_ptr<Question>> all;
   for (const std::string& address : workers) {
     const auto found = table->find(address);
     if (found == table->end()) continue;  // it has left since
-    questions_.push_back(std::make_unique<Question>());
-    Question& question = *questions_.back();
-    question.backend = found->second;
-    question.context.set_deadline(absl::ToChronoTime(limit_));
-    WriteMessage(request, question.request);
+    all.push_back(NewQuestion(limit_));
+    all.back()->backend = found->second;
+    WriteMessage(request, all.back()->request);
   }
-  if (questions_.empty()) return Await();
-  std::vector<Question*> all;
-  for (const auto& question : questions_) all.push_back(question.get());
+  if (all.empty()) return Await();
   {
     const std::lock_guard lock(mu_);
     open_ = all.size();
   }
   // The last answer may come before this loop ends, and delete this.
-  for (Question* question : all) {
+  for (const auto& question : all) {
     question->backend->stub().UnaryCall(&question->context, kLoadMethod, grpc::StubOptions(),
                                         &question->request, &question->reply,
                                         [this](grpc::Status status) { OnReloaded(status); });

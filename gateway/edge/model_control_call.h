@@ -27,7 +27,7 @@ class ModelControlCall final : public grpc::ServerUnaryReactor {
                    std::string model);
 
   void Start() { Look(); }
-  void OnCancel() override {}
+  void OnCancel() override;
   void OnDone() override { delete this; }
 
  private:
@@ -50,6 +50,7 @@ class ModelControlCall final : public grpc::ServerUnaryReactor {
 
   bool known_to_workers() const;
   std::vector<std::string> ReadyWorkers() const;
+  std::shared_ptr<Question> NewQuestion(absl::Time limit);
   // Asks a registry; UNAVAILABLE is told to the channel.
   template <typename Request, typename Response, typename Ask, typename Then>
   void AskRegistry(Ask ask, const Request& request, Response& response, Then then);
@@ -65,8 +66,9 @@ class ModelControlCall final : public grpc::ServerUnaryReactor {
   registry::v1::GetModelResponse known_;
   registry::v1::UpdateModelResponse written_;
   registry::v1::DrainResponse drained_;
-  std::vector<std::unique_ptr<Question>> questions_;
   std::mutex mu_;
+  // Under way.
+  std::vector<std::shared_ptr<Question>> questions_ ABSL_GUARDED_BY(mu_);
   size_t open_ ABSL_GUARDED_BY(mu_) = 0;
   grpc::Status first_error_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<grpc::Alarm> alarm_;

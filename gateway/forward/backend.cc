@@ -2,11 +2,11 @@
 
 #include <grpcpp/support/channel_arguments.h>
 
+#include <utility>
+
 namespace torchfleet::gateway {
 namespace {
 
-// After a failure others come first for this long.
-constexpr absl::Duration kLately = absl::Seconds(5);
 constexpr int kConnectTimeoutMs = 1000;
 constexpr int kFirstBackoffMs = 100;
 constexpr int kLongestBackoffMs = 2000;
@@ -34,8 +34,6 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address) {
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
-int64_t Microseconds(Instant at) { return absl::ToInt64Microseconds(at.since_start()); }
-
 std::optional<net::Address> Resolve(const std::string& address) {
   auto resolved = net::ParseAddress(address);
   if (!resolved.ok()) return std::nullopt;
@@ -44,41 +42,45 @@ std::optional<net::Address> Resolve(const std::string& address) {
 
 }  // namespace
 
-Backend::Backend(const std::string& address)
-    : net_address_(Resolve(address)), channel_(Connect(address)), stub_(channel_) {
-  // The first call need not wait for the connection.
-  channel_->GetState(/*try_to_connect=*/true);
+Backend::Backend(std::string address, size_t loops, Instant now)
+    : address_(std::move(address)), net_address_(Resolve(address_)), health_(loops, now) {}
+
+grpc::GenericStub& Backend::stub() {
+  const std::lock_guard lock(mu_);
+  if (!stub_) {
+    channel_ = Connect(address_);
+    stub_.emplace(channel_);
+  }
+  return *stub_;
 }
 
-void Backend::SetFailed(Instant now) {
-  failed_.store(Microseconds(now), std::memory_order_relaxed);
-}
-
-bool Backend::FailedLately(Instant now) const {
-  const int64_t failed = failed_.load(std::memory_order_relaxed);
-  return failed != 0 && Microseconds(now) - failed < absl::ToInt64Microseconds(kLately);
-}
-
-void Backend::Reconnect() {
-  failed_.store(0, std::memory_order_relaxed);
+void Backend::Reconnect(Instant now) {
+  health_.Renewed(now);
+  const std::lock_guard lock(mu_);
+  if (!channel_) return;
   grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
   channel_->GetState(/*try_to_connect=*/true);
 }
 
-void BackendTable::Update(const std::map<std::string, uint64_t>& epochs) {
+void BackendTable::Update(const std::map<std::string, std::optional<uint64_t>>& changes,
+                          Instant now) {
   const auto table = table_.Get();
-  Table next;
-  for (const auto& [address, epoch] : epochs) {
+  Table::Changes next;
+  for (const auto& [address, epoch] : changes) {
     const auto known = table->find(address);
-    if (known == table->end()) {
-      next.emplace(address, std::make_shared<Backend>(address));
+    if (!epoch) {
+      if (known != table->end()) next[address] = std::nullopt;
+      epochs_.erase(address);
       continue;
     }
-    if (epochs_[address] != epoch) known->second->Reconnect();
-    next.emplace(address, known->second);
+    if (known == table->end()) {
+      next[address] = std::make_shared<Backend>(address, loops_, now);
+    } else if (epochs_[address] != *epoch) {
+      known->second->Reconnect(now);
+    }
+    epochs_[address] = *epoch;
   }
-  epochs_ = epochs;
-  table_.Set(std::move(next));
+  if (!next.empty()) table_.Set(table->With(next));
 }
 
 }  // namespace torchfleet::gateway

@@ -23,7 +23,8 @@ uint64_t Random() {
 }
 
 AttemptFailure Failure(const grpc::Status& status, bool answered) {
-  return {.code = static_cast<absl::StatusCode>(status.error_code()), .answered = answered};
+  return {.code = static_cast<absl::StatusCode>(status.error_code()),
+          .source = answered ? FailureSource::kWorker : FailureSource::kBroken};
 }
 
 // A worker that is not ours may have much to say.
@@ -44,7 +45,7 @@ class ForwardedCall::Attempt final : public grpc::ClientUnaryReactor {
 
   void Start() {
     CopyRequestMetadata(call_.incoming_.context->client_metadata(), *context_);
-    backend_->Begin();
+    backend_->health().Begin(0);
     backend_->stub().PrepareUnaryCall(context_.get(), call_.plan_.method, {},
                                       call_.incoming_.request, &reply_, this);
     StartCall();
@@ -53,12 +54,12 @@ class ForwardedCall::Attempt final : public grpc::ClientUnaryReactor {
   void OnReadInitialMetadataDone(bool ok) override { has_initial_metadata_ = ok; }
 
   void OnDone(const grpc::Status& status) override {
-    backend_->End();
+    backend_->health().End(0);
     const bool answered = WorkerAnswered(status);
     if (answered) {
-      backend_->SetAnswered();
+      backend_->health().Spoke();
     } else if (RetryPolicy::IsConnectionFailure(Failure(status, answered))) {
-      backend_->SetFailed(call_.clock_.Now());
+      backend_->health().Lost(call_.clock_.Now());
     }
     call_.AttemptDone(status, answered);  // may delete this
   }
@@ -114,21 +115,21 @@ void ForwardedCall::Start() {
 
 std::shared_ptr<Backend> ForwardedCall::ChooseBackend() {
   const Instant now = clock_.Now();
-  absl::InlinedVector<BalanceCandidate, 8> candidates;
   absl::InlinedVector<const std::shared_ptr<Backend>*, 8> backends;
   for (const std::string& address : plan_.route.addresses) {
     const auto found = backends_->find(address);
     // It has left since this call was routed.
-    if (found == backends_->end()) continue;
-    const auto& backend = found->second;
-    backends.push_back(&backend);
-    candidates.push_back(
-        {.outstanding = backend->outstanding(),
-         .failed_lately = backend->FailedLately(now),
-         .tried = std::find(tried_.begin(), tried_.end(), backend) != tried_.end()});
+    if (found != backends_->end()) backends.push_back(&found->second);
   }
-  const auto choice = BalancePolicy::Choose({candidates.data(), candidates.size()}, Random());
-  return choice ? *backends[*choice] : nullptr;
+  const auto choice = BalancePolicy::Choose(backends.size(), Random(), [&](size_t i) {
+    const auto& backend = *backends[i];
+    BalanceCandidate candidate = backend->health().Candidate(now);
+    // No model runs for these calls: no worker is too busy for one.
+    candidate.full = false;
+    candidate.tried = std::find(tried_.begin(), tried_.end(), backend) != tried_.end();
+    return candidate;
+  });
+  return choice.index ? *backends[*choice.index] : nullptr;
 }
 
 void ForwardedCall::Try(std::shared_ptr<Backend> backend) {

@@ -4,14 +4,17 @@
 #include <array>
 
 #include "wire/caller.h"
+#include "wire/load_report.h"
 
 namespace torchfleet::gateway {
 namespace {
 
 constexpr std::string_view kPushback = "grpc-retry-pushback-ms";
-constexpr std::array<std::string_view, 9> kOfOneHop = {
-    "content-type", "user-agent",       "te", "host", "date", "server", "content-length",
-    "trailer",      wire::kCallerHeader};
+constexpr std::array<std::string_view, 10> kOfOneHop = {
+    "content-type",   "user-agent", "te",
+    "host",           "date",       "server",
+    "content-length", "trailer",    wire::kCallerHeader,
+    wire::kLoadHeader};
 
 }  // namespace
 

@@ -4,13 +4,13 @@
 #include <random>
 #include <utility>
 
-#include "absl/container/inlined_vector.h"
 #include "base/status.h"
-#include "gateway/balance/balance_policy.h"
 #include "gateway/forward/header_rules.h"
 #include "gateway/forward/infer_call.h"
 #include "gateway/forward/method_names.h"
+#include "gateway/forward/pushback.h"
 #include "wire/caller.h"
+#include "wire/load_report.h"
 
 // The side of an InferCall that faces the workers: attempts, one at a time.
 
@@ -36,22 +36,9 @@ net::GrpcStatus BrokenOff(net::CloseCode code) {
 
 }  // namespace
 
-std::shared_ptr<Backend> InferCall::ChooseBackend() {
-  const Instant now = pool_.loop_.now();
-  absl::InlinedVector<BalanceCandidate, 8> candidates;
-  absl::InlinedVector<const std::shared_ptr<Backend>*, 8> backends;
-  for (const std::string& address : route_->addresses) {
-    const auto found = backends_->find(address);
-    if (found == backends_->end()) continue;  // it has left since
-    const auto& backend = found->second;
-    backends.push_back(&backend);
-    candidates.push_back(
-        {.outstanding = backend->outstanding(),
-         .failed_lately = backend->FailedLately(now),
-         .tried = std::find(tried_.begin(), tried_.end(), backend.get()) != tried_.end()});
-  }
-  const auto choice = BalancePolicy::Choose({candidates.data(), candidates.size()}, Random());
-  return choice ? *backends[*choice] : nullptr;
+std::shared_ptr<Backend> InferCall::ChooseBackend() const {
+  const BalanceChoice choice = group_->Choose(pool_.loop_.now(), Random(), tried_);
+  return choice.index ? group_->backends[*choice.index] : nullptr;
 }
 
 bool InferCall::Try(std::shared_ptr<Backend> backend) {
@@ -59,11 +46,12 @@ bool InferCall::Try(std::shared_ptr<Backend> backend) {
   net::Http2Connection* const link =
       backend->net_address() ? pool_.links_.Find(*backend->net_address()) : nullptr;
   if (!link) {
-    backend->SetFailed(pool_.loop_.now());
+    backend->health().Unreachable(pool_.loop_.now());
     return false;
   }
   backend_ = std::move(backend);
-  backend_->Begin();
+  backend_->health().Begin(pool_.index_);
+  attempted_ = pool_.loop_.now();
   attempt_over_ = false;
   net::Headers& headers = pool_.headers_;
   headers.Clear();
@@ -88,7 +76,7 @@ bool InferCall::Try(std::shared_ptr<Backend> backend) {
 // The attempt is over, however its stream goes on.
 void InferCall::LetGo() {
   if (std::exchange(attempt_over_, true) || !backend_) return;
-  backend_->End();
+  backend_->health().End(pool_.index_);
   backend_.reset();
 }
 
@@ -108,9 +96,11 @@ void InferCall::WorkerSide::OnHeaders(net::Stream& stream, bool end) {
   if (end || http != "200") {
     const net::GrpcStatus status = net::ReadGrpcStatus(stream.headers(), http);
     const bool answered = stream.headers().Find("grpc-status").has_value();
-    return call.AttemptFailed(status, answered, &stream.headers());
+    return call.AttemptFailed(status, answered ? FailureSource::kWorker : FailureSource::kBroken,
+                              &stream.headers());
   }
-  call.backend_->SetAnswered();
+  const Instant now = call.pool_.loop_.now();
+  call.backend_->health().Answered(call.pool_.index_, now, now - call.attempted_);
   call.kept_.Drop();
   call.answering_ = true;
   net::Headers& headers = call.pool_.headers_;
@@ -132,6 +122,7 @@ void InferCall::WorkerSide::OnBody(net::Stream& stream, const net::Slice& bytes)
 void InferCall::WorkerSide::OnEnd(net::Stream& stream) {
   if (call.worker_ != &stream || call.finished_ || call.attempt_over_) return;
   const net::GrpcStatus status = net::ReadGrpcStatus(stream.trailers(), "200");
+  call.TakeReport(stream.trailers());
   call.LetGo();
   call.Finish(call.StatusForCaller(status, stream.trailers().Find("grpc-status").has_value()),
               &stream.trailers());
@@ -141,25 +132,58 @@ void InferCall::WorkerSide::OnClosed(net::Stream& stream, net::CloseCode code) {
   if (call.worker_ != &stream) return;
   call.worker_ = nullptr;
   if (!call.finished_ && !call.attempt_over_) {
-    call.AttemptFailed(BrokenOff(code), /*answered=*/false, nullptr);
+    const bool never_sent =
+        code == net::CloseCode::kNeverSent || code == net::CloseCode::kRefusedStream;
+    call.AttemptFailed(BrokenOff(code),
+                       never_sent ? FailureSource::kNeverSent : FailureSource::kBroken, nullptr);
   }
   call.RecycleWhenClosed();
 }
 
-void InferCall::AttemptFailed(const net::GrpcStatus& status, bool answered,
+void InferCall::AttemptFailed(const net::GrpcStatus& status, FailureSource source,
                               const net::Headers* trailers) {
-  const AttemptFailure failure{.code = status.code, .answered = answered};
+  const bool answered = source == FailureSource::kWorker;
+  AttemptFailure failure{.code = status.code, .source = source};
+  Pushback pushback;
+  if (answered && status.code == absl::StatusCode::kUnavailable) {
+    pushback = ReadPushback(status, trailers);
+    failure.no_retry = pushback.no_retry;
+  }
   if (backend_) {
-    if (answered) {
-      backend_->SetAnswered();
-    } else if (RetryPolicy::IsConnectionFailure(failure)) {
-      backend_->SetFailed(pool_.loop_.now());
-    }
+    if (trailers) TakeReport(*trailers);
+    TellHealth(failure, pushback.pause);
   }
   LetGo();
   if (status.ok() && answered) return Finish(status, trailers);  // an answer without a message
   if (TryAnother(failure)) return;
   Finish(StatusForCaller(status, answered), trailers);
+}
+
+void InferCall::TakeReport(const net::Headers& trailers) {
+  const auto text = trailers.Find(wire::kLoadHeader);
+  if (!text) return;
+  if (const auto report = wire::ParseLoadReport(*text)) {
+    backend_->health().Reported(pool_.loop_.now(), report->requests, report->capacity);
+  }
+}
+
+void InferCall::TellHealth(const AttemptFailure& failure, absl::Duration pause) {
+  EndpointHealth& health = backend_->health();
+  const Instant now = pool_.loop_.now();
+  switch (RetryPolicy::Meaning(failure)) {
+    case FailureMeaning::kUnreachable:
+      return health.Unreachable(now);
+    case FailureMeaning::kLost:
+      return health.Lost(now);
+    case FailureMeaning::kRefused:
+      return health.Refused(now, pause);
+    case FailureMeaning::kModelFailed:
+      return health.Erred(pool_.index_);
+    case FailureMeaning::kRequest:
+      return health.Spoke();
+    case FailureMeaning::kNothing:
+      return;
+  }
 }
 
 bool InferCall::TryAnother(const AttemptFailure& failure) {

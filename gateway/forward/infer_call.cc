@@ -93,7 +93,7 @@ void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const 
   if (!route.ok()) return Finish(route.status());
   route_ = *route;
   record_->version = route->version;
-  backends_ = pool_.backends_.Get();
+  group_ = pool_.groups_.Of(fleet_, *route_);
   calls_->budget().Deposit();
   kept_.Expect(head_.body_size());
   if (!head_.before().empty()) kept_.Add(net::Slice::Keep(std::string(head_.before())));
@@ -101,7 +101,7 @@ void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const 
   const bool whole = kept_.whole();
   auto backend = ChooseBackend();
   if (!backend || !Try(std::move(backend))) {
-    AttemptFailed({absl::StatusCode::kUnavailable, ""}, /*answered=*/false, nullptr);
+    AttemptFailed({absl::StatusCode::kUnavailable, ""}, FailureSource::kNeverSent, nullptr);
   } else if (!whole) {
     // The first piece alone is over the limit: it goes, and cannot go again.
     worker_->SendCopy(head_.before(), /*end=*/false);
@@ -120,7 +120,7 @@ net::GrpcStatus InferCall::StatusForCaller(const net::GrpcStatus& status, bool a
     return cut;
   }
   const std::string model = Clip(record_->model);
-  if (RetryPolicy::IsConnectionFailure({.code = status.code, .answered = false})) {
+  if (RetryPolicy::IsConnectionFailure({.code = status.code})) {
     return ToNet(WithRetryDelay(absl::UnavailableError(fmt::format(
                                     "no worker of model '{}' answered; try again later", model)),
                                 kRetryDelay));
@@ -191,7 +191,7 @@ void InferCall::RecycleWhenClosed() {
   own_record_.Clear();
   fleet_.reset();
   route_.reset();
-  backends_.reset();
+  group_.reset();
   calls_ = nullptr;
   tried_.clear();
   deadline_ = Instant::Infinite();
@@ -206,7 +206,7 @@ InferCallPool::InferCallPool(net::Loop& loop, size_t index, const InferContext& 
     : loop_(loop),
       index_(index),
       fleet_(context.fleet),
-      backends_(context.backends.table()),
+      groups_(context.backends.table()),
       calls_(context.calls.table()),
       other_calls_(*context.calls.other()),
       log_(log),

@@ -24,7 +24,7 @@
 #include "absl/status/status.h"
 #include "base/ids.h"
 #include "gateway/discover/fleet_snapshot.h"
-#include "gateway/forward/backend.h"
+#include "gateway/forward/backend_group.h"
 #include "gateway/forward/kept_request.h"
 #include "gateway/forward/model_calls.h"
 #include "gateway/forward/request_head.h"
@@ -72,11 +72,14 @@ class InferCall final : public net::StreamHandler {
   void OnClosed(net::Stream& stream, net::CloseCode code) override;
 
   void Route(const absl::StatusOr<wire::InferRequestHead>& head, const net::Slice& bytes);
-  std::shared_ptr<Backend> ChooseBackend();
+  std::shared_ptr<Backend> ChooseBackend() const;
   // False when there is no connection to it at all.
   bool Try(std::shared_ptr<Backend> backend);
   void LetGo();
-  void AttemptFailed(const net::GrpcStatus& status, bool answered, const net::Headers* trailers);
+  void AttemptFailed(const net::GrpcStatus& status, FailureSource source,
+                     const net::Headers* trailers);
+  void TakeReport(const net::Headers& trailers);
+  void TellHealth(const AttemptFailure& failure, absl::Duration pause);
   bool TryAnother(const AttemptFailure& failure);
   net::GrpcStatus StatusForCaller(const net::GrpcStatus& status, bool answered) const;
   void Finish(const absl::Status& status);
@@ -93,12 +96,13 @@ class InferCall final : public net::StreamHandler {
   KeptRequest kept_;
   std::shared_ptr<const FleetSnapshot> fleet_;  // keeps what route_ borrows
   std::optional<gateway::Route> route_;
-  std::shared_ptr<const BackendTable::Table> backends_;
+  std::shared_ptr<const BackendGroup> group_;
   ModelCalls* calls_ = nullptr;
   CallRecord own_record_;
   CallRecord* record_ = nullptr;
   CallIds ids_;
   std::shared_ptr<Backend> backend_;  // of the attempt that runs
+  Instant attempted_;                 // when it began
   std::vector<const Backend*> tried_;
   Instant began_;
   Instant deadline_ = Instant::Infinite();
@@ -136,7 +140,7 @@ class InferCallPool {
   // Beside a connection's number, it names a caller among all gateways'.
   const std::string gateway_ = RandomId().substr(0, 8);
   SnapshotView<FleetSnapshot> fleet_;
-  SnapshotView<BackendTable::Table> backends_;
+  BackendGroups groups_;
   SnapshotView<ModelCallsTable::Table> calls_;
   ModelCalls& other_calls_;
   AccessLogLines& log_;

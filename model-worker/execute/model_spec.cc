@@ -1,5 +1,7 @@
 #include "model-worker/execute/model_spec.h"
 
+#include <algorithm>
+
 #include "base/status.h"
 
 namespace torchfleet::worker {
@@ -14,6 +16,11 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
   }
   if (shape.size() > kShown) text += ",…";
   return text + "]";
+}
+
+uint32_t RequestsAtOnce(const ModelSpec& spec) {
+  const int64_t rows = std::max<int64_t>(1, spec.max_batch_size);
+  return static_cast<uint32_t>(std::min<int64_t>(spec.instances * rows, 1 << 20));
 }
 
 bool ElementCount(const std::vector<int64_t>& shape, int64_t* count) {

@@ -47,6 +47,9 @@ struct ModelSpec {
   std::map<std::string, std::string> parameters;
 };
 
+// How many requests can run at once, when each is one row.
+uint32_t RequestsAtOnce(const ModelSpec& spec);
+
 // "[-1,784]", as error messages show shapes.
 std::string ShapeText(const std::vector<int64_t>& shape);
 

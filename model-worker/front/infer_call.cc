@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "model-worker/front/answer.h"
+#include "wire/caller.h"
+#include "wire/load_report.h"
 
 namespace torchfleet::worker {
 
@@ -38,7 +40,13 @@ void InferCall::OnAnswer(InferTask& task, absl::StatusOr<std::vector<OutputTenso
     if (outputs.ok()) {
       status = SendResponse(task, *std::move(outputs), Wrapping::kNone, pool_.writer_, *call_);
     }
-    call_->Finish(status.ok() ? net::GrpcStatus() : ToNet(status));
+    const bool by_gateway = call_->metadata().Find(wire::kCallerHeader).has_value();
+    if (by_gateway) {
+      pool_.trailers_.Clear();
+      pool_.trailers_.Add(wire::kLoadHeader, wire::FormatLoadReport(task.load()));
+    }
+    call_->Finish(status.ok() ? net::GrpcStatus() : ToNet(status),
+                  by_gateway ? &pool_.trailers_ : nullptr);
   } else {
     pool_.free_.Give(*this);
   }

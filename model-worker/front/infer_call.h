@@ -45,6 +45,7 @@ class InferCallPool {
 
   const InferContext& context_;
   wire::InferWriter writer_;
+  net::Headers trailers_;
   AnswerBox& box_;
   net::FreeList<InferCall> free_;
 };

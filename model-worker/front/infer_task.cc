@@ -123,6 +123,8 @@ void InferTask::End(absl::StatusOr<std::vector<OutputTensor>> outputs) {
   timer_.Stop();
   const bool open = std::exchange(counted_open_, false);
   const std::shared_ptr<const Engine> engine = std::move(engine_);
+  load_ = {.requests = static_cast<uint32_t>(context_.open_calls.count() - (open ? 1 : 0)),
+           .capacity = engine ? RequestsAtOnce(engine->spec()) : 0};
   const net::Slice kept = std::move(message_);
   asker_.OnAnswer(*this, std::move(outputs));
   decoded_.Clear();

@@ -20,6 +20,7 @@
 #include "model-worker/front/open_calls.h"
 #include "model-worker/front/readiness.h"
 #include "net/buffer/block.h"
+#include "wire/load_report.h"
 
 namespace torchfleet::worker {
 
@@ -66,6 +67,9 @@ class InferTask final : public Request {
     return {.id = view_.id(), .wanted = checked_.outputs, .tells_final = tells_final_};
   }
 
+  // How busy the worker is without this request, until OnAnswer returns.
+  const wire::LoadReport& load() const { return load_; }
+
   // What the model of an answer takes and gives, until OnAnswer returns.
   const ModelSpec& spec() const { return *spec_; }
 
@@ -98,6 +102,7 @@ class InferTask final : public Request {
   std::shared_ptr<const Engine> engine_;
   const ModelSpec* spec_ = nullptr;
   net::Timer timer_;
+  wire::LoadReport load_;
   bool tells_final_ = false;
   bool counted_open_ = false;
   // What of its bytes is counted in the memory's budget.

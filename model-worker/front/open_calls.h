@@ -26,6 +26,11 @@ class OpenCalls {
     if (--open_ == 0 && closed_) none_.notify_all();
   }
 
+  int count() {
+    const std::lock_guard lock(mu_);
+    return open_;
+  }
+
   // No new calls. Waits until none is open; false when `timeout` passed first.
   bool Close(absl::Duration timeout) {
     std::unique_lock lock(mu_);

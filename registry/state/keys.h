@@ -4,7 +4,10 @@
 // Catalogue:
 //   models/<name>     Model, as stored
 //   routes/<model>    Route, as stored
-//   changes/<id>      Change; `created` is its place in the order
+//   changes/<id>      Change; its place in the order is `created`, then the key,
+//                     which begins with the time
+//   guards/routes     the model whose route was set last: what a change of the
+//                     catalogue makes sure of that no route may come to name
 // Live, on the worker's lease unless said otherwise:
 //   workers/<id>      Worker; `modified` is the registration's epoch
 //   conditions/<id>   Condition, without its load
@@ -20,6 +23,7 @@ namespace torchfleet::registry {
 inline constexpr std::string_view kModels = "models/";
 inline constexpr std::string_view kRoutes = "routes/";
 inline constexpr std::string_view kChanges = "changes/";
+inline constexpr std::string_view kRoutesGuard = "guards/routes";
 inline constexpr std::string_view kWorkers = "workers/";
 inline constexpr std::string_view kConditions = "conditions/";
 inline constexpr std::string_view kLoads = "loads/";

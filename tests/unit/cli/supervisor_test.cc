@@ -6,6 +6,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,12 +61,13 @@ class FakeMachine : public Launcher, public Clock {
   Instant Now() const override { return now_; }
 
   void Ready(const std::string& name, const std::string& address) {
-    events_.push_back({Kind::kReady, name, address, "", 1, "", false});
+    events_.push_back({Kind::kReady, name, address, "", 1, ""});
   }
-  void Exits(const std::string& name, const std::string& reason, bool done = false) {
-    events_.push_back({Kind::kExited, name, "", "", 0, reason, done});
+  void Exits(const std::string& name, const std::string& reason,
+             std::optional<int> exit_code = std::nullopt) {
+    events_.push_back({Kind::kExited, name, "", "", 0, reason, exit_code});
   }
-  void Interrupt() { events_.push_back({Kind::kInterrupted, "", "", "", 0, "", false}); }
+  void Interrupt() { events_.push_back({Kind::kInterrupted, "", "", "", 0, ""}); }
   void Passes(absl::Duration duration) { now_ = now_ + duration; }
   void Note(const std::string& line) { notes.push_back(line); }
 
@@ -260,6 +262,37 @@ TEST_CASE("Supervisor: a worker comes back at a free port, as the same worker", 
   CHECK(Has(machine.arguments[kWorkerName], "--worker-id", "m-1-0"));
 }
 
+TEST_CASE("Supervisor: a worker that ends well has drained by wish and stays away", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) {
+    ComesUp(machine, name);
+    if (name == kWorkerName) machine.Exits(name, "ended with exit code 0", 0);
+  };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  CHECK(machine.launched_at[kWorkerName].size() == 1);
+  CHECK(At(machine.notes, std::string("stop ") + kWorkerName) == machine.notes.size());
+  CHECK(told.messages ==
+        std::vector<std::string>{
+            "worker m/1.0 has drained, as it was told to; load its model to have it back"});
+}
+
+TEST_CASE("Supervisor: a gateway that ends well, and a worker that never was ready, come back",
+          "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) {
+    const bool again = machine.launched_at[name].size() > 1;
+    if (name != kWorkerName || again) ComesUp(machine, name);
+    if (name != "registry" && !again) machine.Exits(name, "ended with exit code 0", 0);
+  };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  CHECK(machine.launched_at["gateway"].size() == 2);
+  CHECK(machine.launched_at[kWorkerName].size() == 2);
+}
+
 TEST_CASE("Supervisor: a process that ran long enough is started again at once", "[cli][up]") {
   FakeMachine machine;
   const absl::Duration runs[] = {absl::ZeroDuration(), absl::ZeroDuration(), absl::Seconds(11)};
@@ -394,7 +427,7 @@ TEST_CASE("Supervisor: what drained by wish stays away until it is wished anew",
   machine.on_idle = [&] {
     switch (idle++) {
       case 0:
-        return machine.Exits(kWorkerName, "ended with exit code 0", /*done=*/true);
+        return machine.Exits(kWorkerName, "ended with exit code 0", 0);
       case 1:
         CHECK(machine.launched_at[kWorkerName].size() == 1);
         roster.Say({{"m", 1, 0, /*wish=*/5}, {"n", 1, 0, /*wish=*/6}});
@@ -428,7 +461,7 @@ TEST_CASE("Supervisor: a worker wanted again while it drains comes back at once"
         roster.Say({{"m", 1, 0}});
         return machine.Ready("gateway", "127.0.0.1:2");
       case 2:
-        return machine.Exits(kWorkerName, "ended with exit code 0", /*done=*/true);
+        return machine.Exits(kWorkerName, "ended with exit code 0", 0);
       default:
         machine.stubborn.clear();
         return machine.Interrupt();

@@ -1,7 +1,7 @@
 #include "gateway/balance/balance_policy.h"
 
-#include <array>
 #include <catch2/catch_test_macros.hpp>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -11,43 +11,97 @@ namespace {
 
 using Candidates = std::vector<BalanceCandidate>;
 
-TEST_CASE("BalancePolicy: chooses by outstanding calls, failures and attempts",
-          "[gateway][balance]") {
+BalanceChoice Choose(const Candidates& candidates, uint64_t random) {
+  return BalancePolicy::Choose(candidates.size(), random, [&](size_t i) { return candidates[i]; });
+}
+
+constexpr BalanceCandidate kAside{.standing = Standing::kAside};
+constexpr BalanceCandidate kSlow{.standing = Standing::kSlow};
+
+TEST_CASE("BalancePolicy: of two the one where a call waits less", "[gateway][balance]") {
   struct Row {
     std::string name;
     Candidates candidates;
     std::optional<size_t> choice;
+    bool full = false;
   };
+  const BalanceCandidate full{.full = true}, tried{.tried = true};
   const std::vector<Row> rows = {
       {"nobody", {}, std::nullopt},
-      {"the only one", {{.outstanding = 9}}, 0},
-      {"the fewest outstanding", {{.outstanding = 3}, {.outstanding = 1}, {.outstanding = 2}}, 1},
-      {"one that failed lately comes last",
-       {{.outstanding = 0, .failed_lately = true}, {.outstanding = 100}},
-       1},
-      {"but is better than none", {{.outstanding = 0, .failed_lately = true}}, 0},
-      {"of those that failed the fewest outstanding",
-       {{.outstanding = 2, .failed_lately = true}, {.outstanding = 1, .failed_lately = true}},
-       1},
-      {"never one that was tried", {{.outstanding = 0, .tried = true}, {.outstanding = 5}}, 1},
-      {"all tried", {{.outstanding = 0, .tried = true}, {.tried = true}}, std::nullopt},
+      {"the only one", {{.load = 9}}, 0},
+      {"fewer calls", {{.load = 3}, {.load = 1}}, 1},
+      {"faster", {{.load = 3, .latency = 1}, {.load = 1, .latency = 3}}, 0},
+      {"more at once", {{.load = 3, .weight = 8}, {.load = 1, .weight = 1}}, 0},
+      {"a newcomer gets less", {{.load = 0, .weight = 0.1}, {.load = 8, .weight = 1}}, 1},
+      {"unknown latency is like the other's", {{.load = 2}, {.load = 3, .latency = 7}}, 0},
+      {"one that is aside comes last", {kAside, {.load = 100}}, 1},
+      {"but is better than none", {kAside}, 0},
+      {"a slow one comes last too", {kSlow, {.load = 100}}, 1},
+      {"but before one that is aside", {kSlow, kAside}, 0},
+      {"and takes what others have no room for", {kSlow, full}, 0},
+      {"never one that was tried", {tried, {.load = 5}}, 1},
+      {"all tried", {tried, tried}, std::nullopt},
+      {"all full", {full, full}, std::nullopt, true},
+      {"what works is full: not to what does not", {full, kAside}, std::nullopt, true},
+      {"full and tried are no room", {full, tried}, std::nullopt, true},
   };
   for (const Row& row : rows) {
     CAPTURE(row.name);
     for (const uint64_t random : {0, 1, 2, 77}) {
-      CHECK(BalancePolicy::Choose(row.candidates, random) == row.choice);
+      const BalanceChoice choice = Choose(row.candidates, random);
+      CHECK(choice.index == row.choice);
+      CHECK(choice.full == row.full);
+      CHECK(choice.aside ==
+            (row.choice && row.candidates[*row.choice].standing == Standing::kAside));
     }
   }
 }
 
-TEST_CASE("BalancePolicy: breaks ties by the random value, and only among equals",
-          "[gateway][balance]") {
-  const Candidates candidates = {{.outstanding = 1}, {.outstanding = 7}, {.outstanding = 1}};
-  std::set<size_t> chosen;
-  for (uint64_t random = 0; random < 16; ++random) {
-    chosen.insert(*BalancePolicy::Choose(candidates, random));
+TEST_CASE("BalancePolicy: equals get equal shares, few or many", "[gateway][balance]") {
+  for (const size_t count : {2, 3, 5, 8, 9, 40}) {
+    CAPTURE(count);
+    std::map<size_t, int> chosen;
+    for (uint64_t random = 0; random < 1000 * count; ++random) {
+      ++chosen[*Choose(Candidates(count), random).index];
+    }
+    CHECK(chosen.size() == count);
+    for (const auto& [index, times] : chosen) {
+      CHECK(times > 800);
+      CHECK(times < 1200);
+    }
   }
-  CHECK(chosen == std::set<size_t>{0, 2});
+}
+
+TEST_CASE("BalancePolicy: the worst of many is never taken, the best not always",
+          "[gateway][balance]") {
+  Candidates candidates(20);
+  for (size_t i = 0; i < candidates.size(); ++i) candidates[i].load = static_cast<double>(i);
+  std::map<size_t, int> chosen;
+  for (uint64_t random = 0; random < 10'000; ++random) ++chosen[*Choose(candidates, random).index];
+  CHECK_FALSE(chosen.contains(19));
+  CHECK(chosen[0] > chosen[10]);
+  CHECK(chosen[0] < 2'000);
+}
+
+TEST_CASE("BalancePolicy: finds the one of a thousand that works", "[gateway][balance]") {
+  Candidates candidates(1000, kAside);
+  candidates[617].standing = Standing::kGood;
+  for (uint64_t random = 0; random < 100; ++random) {
+    CHECK(Choose(candidates, random).index == 617);
+  }
+  candidates[617].full = true;
+  CHECK(Choose(candidates, 1).full);
+}
+
+TEST_CASE("BalancePolicy: reads few of many", "[gateway][balance]") {
+  size_t reads = 0;
+  for (uint64_t random = 0; random < 1000; ++random) {
+    BalancePolicy::Choose(1000, random, [&](size_t) {
+      ++reads;
+      return BalanceCandidate();
+    });
+  }
+  CHECK(reads <= 2'010);
 }
 
 }  // namespace

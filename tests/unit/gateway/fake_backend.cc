@@ -86,7 +86,8 @@ grpc::ServerUnaryReactor* FakeBackend::ModelMetadata(grpc::CallbackServerContext
   return reactor;
 }
 
-TestGateway::TestGateway() : calls_(clock_.Now(), 2), front_(fleet_, backends_, calls_, clock_) {
+TestGateway::TestGateway()
+    : backends_(2), calls_(clock_.Now(), 2), front_(fleet_, backends_, calls_, clock_) {
   auto edge =
       Edge::Start({.listen = "127.0.0.1:0", .threads = 2}, {&front_}, {fleet_, backends_, calls_});
   if (!edge.ok()) throw std::runtime_error(edge.status().ToString());
@@ -102,19 +103,15 @@ TestGateway::~TestGateway() { edge_->Drain(absl::ZeroDuration()); }
 
 void TestGateway::SetFleet(const std::vector<TestWorker>& workers) {
   std::vector<registry::v1::Endpoint> endpoints;
-  std::map<std::string, uint64_t> epochs;
-  std::set<std::string> models;
   for (const TestWorker& worker : workers) {
     auto endpoint = MakeEndpoint(worker.id, worker.model, worker.version, worker.state);
     endpoint.mutable_worker()->set_address(worker.address);
     endpoints.push_back(endpoint);
-    epochs[worker.address] = 1;
-    models.insert(worker.model);
   }
   Fleet fleet;
-  fleet.Apply(MakeSnapshot("i", endpoints), clock_.Now());
-  calls_.Add(models, clock_.Now());
-  backends_.Update(epochs);
+  const FleetChange change = fleet.Apply(MakeSnapshot("i", endpoints), clock_.Now()).change;
+  calls_.Add(change.new_models, clock_.Now());
+  backends_.Update(change.addresses, clock_.Now());
   fleet_.Set(fleet.Snapshot());
 }
 

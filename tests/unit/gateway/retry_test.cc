@@ -51,33 +51,40 @@ TEST_CASE("RetryBudget: threads get no token twice", "[gateway][retry]") {
   CHECK(granted == 500);
 }
 
-TEST_CASE("RetryPolicy: another replica only for calls that no model answered",
-          "[gateway][retry]") {
+TEST_CASE("RetryPolicy: what a failure means for the call and for the worker", "[gateway][retry]") {
   using absl::StatusCode;
+  using enum FailureSource;
+  using enum FailureMeaning;
   struct Row {
     StatusCode code;
-    bool answered;
-    bool connection_failure;
-    bool another;
+    FailureSource source;
+    bool another, another_if_not_idempotent;
+    FailureMeaning meaning;
   };
   const std::vector<Row> rows = {
-      {StatusCode::kUnavailable, false, true, true},
-      {StatusCode::kInternal, false, true, true},
-      {StatusCode::kUnknown, false, true, true},
-      {StatusCode::kUnavailable, true, false, true},
-      {StatusCode::kInternal, true, false, false},
-      {StatusCode::kInvalidArgument, true, false, false},
-      {StatusCode::kNotFound, true, false, false},
-      {StatusCode::kResourceExhausted, true, false, false},
-      {StatusCode::kDeadlineExceeded, true, false, false},
-      {StatusCode::kDeadlineExceeded, false, false, false},
-      {StatusCode::kCancelled, false, false, false},
+      {StatusCode::kUnavailable, kBroken, true, false, kLost},
+      {StatusCode::kInternal, kBroken, true, false, kLost},
+      {StatusCode::kUnknown, kBroken, true, false, kLost},
+      {StatusCode::kUnavailable, kNeverSent, true, true, kUnreachable},
+      {StatusCode::kDeadlineExceeded, kBroken, false, false, kNothing},
+      {StatusCode::kCancelled, kBroken, false, false, kNothing},
+      {StatusCode::kUnavailable, kWorker, true, true, kRefused},
+      {StatusCode::kInternal, kWorker, false, false, kModelFailed},
+      {StatusCode::kUnknown, kWorker, false, false, kModelFailed},
+      {StatusCode::kResourceExhausted, kWorker, false, false, kModelFailed},
+      {StatusCode::kInvalidArgument, kWorker, false, false, kRequest},
+      {StatusCode::kNotFound, kWorker, false, false, kRequest},
+      {StatusCode::kDeadlineExceeded, kWorker, false, false, kRequest},
   };
   for (const Row& row : rows) {
-    CAPTURE(absl::StatusCodeToString(row.code), row.answered);
-    const AttemptFailure failure{.code = row.code, .answered = row.answered};
-    CHECK(RetryPolicy::IsConnectionFailure(failure) == row.connection_failure);
+    CAPTURE(absl::StatusCodeToString(row.code), row.source);
+    AttemptFailure failure{.code = row.code, .source = row.source};
     CHECK(RetryPolicy::MayTryAnother(failure) == row.another);
+    CHECK(RetryPolicy::MayTryAnother(failure, /*idempotent=*/false) ==
+          row.another_if_not_idempotent);
+    CHECK(RetryPolicy::Meaning(failure) == row.meaning);
+    failure.no_retry = true;
+    CHECK_FALSE(RetryPolicy::MayTryAnother(failure));
   }
 }
 

@@ -19,6 +19,15 @@ TEST_CASE("ElementCount: multiplies, and says when int64 does not hold it", "[wo
   CHECK((ElementCount({0, kHalf, kHalf}, &count) && count == 0));
 }
 
+TEST_CASE("RequestsAtOnce: a row for each place in each instance's batch", "[worker][spec]") {
+  ModelSpec spec;
+  CHECK(RequestsAtOnce(spec) == 1);
+  spec.instances = 3;
+  CHECK(RequestsAtOnce(spec) == 3);
+  spec.max_batch_size = 8;
+  CHECK(RequestsAtOnce(spec) == 24);
+}
+
 TEST_CASE("ShapeText: short, whatever a caller sent", "[worker][spec]") {
   CHECK(ShapeText({}) == "[]");
   CHECK(ShapeText({-1, 784}) == "[-1,784]");

@@ -9,6 +9,8 @@
 
 #include "base/status.h"
 #include "tests/unit/model-worker/served_worker.h"
+#include "wire/caller.h"
+#include "wire/load_report.h"
 
 namespace torchfleet::worker {
 namespace {
@@ -61,6 +63,21 @@ absl::Status InferOf(const std::string& address, const std::vector<std::string>&
   call->Finish(&status, nullptr);
   queue.Next(&tag, &ok);
   return FromGrpc(status);
+}
+
+TEST_CASE("Worker: a gateway reads with the answer how busy the worker is, others do not",
+          "[worker][front]") {
+  Served served("instance_group { count: 2 }");
+  for (const bool gateway : {true, false}) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+    if (gateway) context.AddMetadata(wire::kCallerHeader, "somebody");
+    ModelInferResponse response;
+    REQUIRE(served.stub().ModelInfer(&context, Text("x"), &response).ok());
+    const auto& trailers = context.GetServerTrailingMetadata();
+    REQUIRE(trailers.count(wire::kLoadHeader) == (gateway ? 1 : 0));
+    if (gateway) CHECK(trailers.find(wire::kLoadHeader)->second == "0 2");
+  }
 }
 
 TEST_CASE("Worker: a call has one message, and it is a request", "[worker][front]") {

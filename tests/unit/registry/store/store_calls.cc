@@ -121,7 +121,12 @@ void Follower::CheckEvent(Space space, const Item& event) {
   items[event.key] = event;
 }
 
-void Follower::OnAvailable(bool) {}
+void Follower::OnAvailable(bool available) {
+  const std::lock_guard lock(mu_);
+  if (available == available_) broken_ += "available twice; ";
+  available_ = available;
+  changed_.notify_all();
+}
 
 bool Follower::WaitFor(const std::function<bool(const Follower&)>& condition) {
   std::unique_lock lock(mu_);
@@ -159,6 +164,11 @@ Position Follower::position() const {
 int Follower::snapshots() const {
   const std::lock_guard lock(mu_);
   return snapshots_;
+}
+
+bool Follower::available() const {
+  const std::lock_guard lock(mu_);
+  return available_;
 }
 
 std::string Follower::broken() const {

@@ -54,6 +54,7 @@ class Follower : public StoreListener {
   std::vector<std::pair<Space, Item>> events() const;
   Position position() const;
   int snapshots() const;
+  bool available() const;
   std::string broken() const;
 
  private:
@@ -68,6 +69,7 @@ class Follower : public StoreListener {
   Position position_;
   std::map<Space, uint64_t> latest_;
   int snapshots_ = 0;
+  bool available_ = true;
   std::string broken_;
 };
 
