@@ -80,9 +80,9 @@ CatalogueRoster::~CatalogueRoster() {
 }
 
 void CatalogueRoster::Begin(const std::string& registry_address) {
-  watcher_ = std::make_unique<registry::Watcher>(
-      registry_address,
-      registry::Watcher::Callbacks{.on_change = [this](const auto& change) { OnChange(change); }});
+  registry::Watcher::Callbacks callbacks;
+  callbacks.on_change = [this](const auto& change) { OnChange(change); };
+  watcher_ = std::make_unique<registry::Watcher>(registry_address, std::move(callbacks));
   watcher_->Start();
   publisher_ = std::thread([this, registry_address] { Publish(registry_address); });
 }
