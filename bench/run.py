@@ -18,7 +18,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness.bench import Bench  # noqa: E402
 from harness.peers import NotThere  # noqa: E402
 from harness.processes import CORES  # noqa: E402
-from rows import (digits, discovery, encoder, fleet, generator, idle, models,  # noqa: E402
+from rows import (catalogue, digits, discovery, encoder, fleet, generator, idle,  # noqa: E402
+                  models,
                   overload, proxy, rest, worker)
 
 ROWS = {"fleet": fleet.measure, "sizes": proxy.measure_sizes, "large": proxy.measure_megabytes,
@@ -28,6 +29,7 @@ ROWS = {"fleet": fleet.measure, "sizes": proxy.measure_sizes, "large": proxy.mea
         "digits": digits.measure,
         "overhead": worker.measure_overhead, "batching": worker.measure_batching,
         "adaptive": worker.measure_adaptive, "encoder": encoder.measure,
+        "catalogue": catalogue.measure,
         "tail": overload.measure_tail, "storm": overload.measure_storm}
 
 

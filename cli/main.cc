@@ -10,6 +10,8 @@
 
 #include "base/process.h"
 #include "base/version.h"
+#include "cli/catalogue/model_command.h"
+#include "cli/catalogue/route_command.h"
 #include "cli/completion/completion.h"
 #include "cli/drain/drain_command.h"
 #include "cli/exit_codes.h"
@@ -29,6 +31,8 @@ constexpr char kDescription[] =
     "  torchfleet infer mnist --image digit.png          call one\n"
     "  torchfleet load mnist --concurrency 32            call one as often as it goes\n"
     "  torchfleet status                                 see the fleet\n"
+    "  torchfleet model list                             the catalogue\n"
+    "  torchfleet route split mnist 3=90 4=10            a tenth of the calls to version 4\n"
     "  torchfleet drain mnist                            let its workers finish and go";
 
 constexpr char kExitCodes[] =
@@ -252,6 +256,7 @@ int Main(int argc, char** argv) {
   StatusOptions status;
   MigrateOptions migrate;
   DrainOptions drain;
+  CatalogueOptions catalogue;
   std::string shell;
   AddUp(app, up);
   AddTrain(app, train);
@@ -260,6 +265,8 @@ int Main(int argc, char** argv) {
   AddStatus(app, status);
   AddMigrate(app, migrate);
   AddDrain(app, drain);
+  AddModelCommand(app, catalogue);
+  AddRouteCommand(app, catalogue);
   auto* completion = app.add_subcommand("completion", "A completion script for your shell");
   completion->add_option("shell", shell, "bash, zsh or fish")->required();
   if (const auto exit_code = ParseFlags(app, argc, argv)) return *exit_code;
@@ -271,6 +278,7 @@ int Main(int argc, char** argv) {
   if (app.got_subcommand("status")) return RunStatus(status);
   if (app.got_subcommand("migrate")) return RunMigrate(migrate);
   if (app.got_subcommand("drain")) return RunDrain(drain);
+  if (catalogue.run) return catalogue.run(catalogue);
   return RunCompletion(app, shell);
 }
 

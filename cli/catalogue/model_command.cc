@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/process.h"
 #include "base/status.h"
 #include "cli/catalogue/catalogue_client.h"
 #include "cli/catalogue/catalogue_flags.h"
@@ -136,7 +135,7 @@ absl::StatusOr<std::string> History(const CatalogueOptions& options) {
 
 void AddReads(CLI::App& model, CatalogueOptions& options) {
   CLI::App& list = AddCatalogueCommand(model, "list", "Every model, a line each", options, RunList);
-  AddFlag(list, "--prefix", options.prefix, "Only names that begin like this");
+  list.add_option("--prefix", options.prefix, "Only names that begin like this");
   list.add_option("--label", options.labels,
                   "KEY=VALUE: only models with this label; more than once for several")
       ->allow_extra_args(false);

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/process.h"
 #include "base/status.h"
 #include "cli/catalogue/catalogue_client.h"
 #include "cli/catalogue/catalogue_flags.h"
@@ -115,7 +114,7 @@ void AddRouteCommand(CLI::App& app, CatalogueOptions& options) {
   route.require_subcommand(1);
   CLI::App& list = AddCatalogueCommand(route, "list", "Every route, a line each", options,
                                        [](const CatalogueOptions& o) { return Print(List(o)); });
-  AddFlag(list, "--prefix", options.prefix, "Only models that begin like this");
+  list.add_option("--prefix", options.prefix, "Only models that begin like this");
   AddName(AddCatalogueCommand(route, "show", "All of one route", options,
                               [](const CatalogueOptions& o) { return Print(Show(o)); }),
           options);

@@ -37,7 +37,8 @@ Supervisor::Supervisor(SupervisorOptions options, Roster& roster, Launcher& laun
       launcher_(launcher),
       clock_(clock),
       callbacks_(std::move(callbacks)) {
-  Add(kRegistry, kRegistry, "torchfleet-registry", {"--listen", "127.0.0.1:0"});
+  Add(kRegistry, kRegistry, "torchfleet-registry",
+      {"--listen", "127.0.0.1:0", "--store", options_.registry_store});
 }
 
 void Supervisor::Add(const std::string& role, const std::string& name, const std::string& binary,

@@ -187,8 +187,9 @@ OperatorAnswer CatalogueRest::Changes(const OperatorRequest& from) const {
 OperatorAnswer CatalogueRest::DrainThem(const OperatorRequest& request) const {
   if (request.method != "POST") return NotAllowed("POST");
   v1::DrainRequest drain;
-  if (const auto status = FillFromBody(request, drain); !status.ok()) return ErrorAnswer(status);
-  if (drain.actor().empty()) drain.set_actor(request.peer);
+  absl::Status status = FillFromBody(request, drain);
+  if (status.ok()) status = Fill(request, "", drain);
+  if (!status.ok()) return ErrorAnswer(status);
   const auto response =
       Await<v1::DrainResponse>([&](auto done) { drain_(drain, std::move(done)); });
   return response.ok() ? JsonAnswer(200, *response) : ErrorAnswer(response.status());

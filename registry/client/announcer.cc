@@ -24,6 +24,8 @@ namespace {
 // answer.
 constexpr absl::Duration kRegisterLimit = absl::Seconds(5);
 constexpr absl::Duration kLeaveLimit = absl::Seconds(1);
+// After a break, over which all workers spread.
+constexpr absl::Duration kLongestSpread = absl::Seconds(5);
 
 // It answers, but not as this worker would have it: another one would not either.
 bool AnotherRegistryMayHelp(const grpc::Status& status) {
@@ -105,7 +107,7 @@ class Announcer::Loop {
                    {{"status", std::string(status.error_message())}});
         said_ = true;
       }
-      const absl::Duration wait = kept ? backoff_.Within(ttl_ / 5) : backoff_.Next();
+      const absl::Duration wait = kept ? backoff_.Within(std::min(ttl_ / 5, kLongestSpread)) : backoff_.Next();
       changed_.wait_for(lock, absl::ToChronoNanoseconds(wait), [&] { return stopping_; });
       if (stopping_) break;
     }

@@ -4,9 +4,9 @@
 // Registers, renews at a third of the lease's length (with jitter) and at once
 // on every change, and registers anew on a new stream whenever the old one breaks
 // or the registry refuses its epoch; with the next registry where there are
-// several. After a break it waits for some part of a fifth of the lease first:
-// what broke the stream broke others' too. It never gives up and never blocks its
-// caller; while the registry is away the worker serves on.
+// several. After a break it waits for some part of a fifth of the lease first, 5 s
+// at most: what broke the stream broke others' too. It never gives up and never
+// blocks its caller; while the registry is away the worker serves on.
 //
 // Lifecycle: Start once; Stop (or destruction) leaves, unless Leave or Abandon
 // was called. Thread-safe. Calls its callbacks on its own thread.

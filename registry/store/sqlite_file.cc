@@ -79,8 +79,9 @@ absl::Status SqliteFile::Prepare() {
     return begun;
   }
   RETURN_IF_ERROR(CheckSqliteCatalogue(connection_));
-  ASSIGN_OR_RETURN(put_,
-                   connection_.Prepare("INSERT OR REPLACE INTO items VALUES (?1, ?2, ?3, ?4, ?5)"));
+  ASSIGN_OR_RETURN(put_, connection_.Prepare(
+                             "INSERT INTO items VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO "
+                             "UPDATE SET value = ?2, created = ?3, modified = ?4, checksum = ?5"));
   ASSIGN_OR_RETURN(remove_, connection_.Prepare("DELETE FROM items WHERE key = ?1"));
   ASSIGN_OR_RETURN(set_revision_, connection_.Prepare("UPDATE state SET revision = ?1"));
   ASSIGN_OR_RETURN(set_reserved_, connection_.Prepare("UPDATE state SET reserved = ?1"));

@@ -25,8 +25,8 @@ absl::Status FillNewFile(const std::string& path) {
   RETURN_IF_ERROR(connection.Run("PRAGMA synchronous = FULL"));
   RETURN_IF_ERROR(connection.Run("BEGIN IMMEDIATE"));
   RETURN_IF_ERROR(connection.Run(
-      "CREATE TABLE items (key BLOB PRIMARY KEY, value BLOB NOT NULL, created INTEGER NOT NULL, "
-      "modified INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID"));
+      "CREATE TABLE items (key BLOB NOT NULL UNIQUE, value BLOB NOT NULL, "
+      "created INTEGER NOT NULL, modified INTEGER NOT NULL, checksum INTEGER NOT NULL)"));
   RETURN_IF_ERROR(
       connection.Run("CREATE TABLE state (revision INTEGER NOT NULL, reserved INTEGER NOT NULL, "
                      "made INTEGER NOT NULL)"));

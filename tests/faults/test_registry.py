@@ -224,6 +224,22 @@ def test_a_worker_drains_in_phases_without_a_failed_call(fleet, how):
     assert load.failures == []
 
 
+def test_a_worker_that_drains_by_wish_takes_a_signal_calmly(fleet):
+    """Whoever runs it may end it too; only a second signal is impatience."""
+    fleet.add_model("echo", fake="delay", delay_ms=1000)
+    registry = fleet.start_registry()
+    worker = fleet.start_worker("echo", registry, "--drain-delay", "1s")
+    ready(registry, 1)
+    call = stub(worker).ModelInfer.future(echo_request(), timeout=20 * lib.SLOW)
+    lib.eventually(lambda: "torchfleet_worker_running{model=\"echo\",version=\"1\"} 1"
+                   in metrics_of(worker))
+    assert cli("drain", "echo", "--registry", registry.address).returncode == 0
+    watch_until(registry, lambda now: any(
+        e.state == registry_pb.WORKER_STATE_DRAINING for e in now.values()))
+    assert worker.terminate() == 0
+    assert is_echo_of(echo_request(), call.result())
+
+
 def test_a_whole_model_drains_by_wish(fleet):
     fleet.add_model("echo")
     fleet.add_model("other")

@@ -141,8 +141,9 @@ class Fleet:
         self.processes.append(process)
         return process
 
-    def start_registry(self, listen="127.0.0.1:0", lease="5s"):
-        return self.start("torchfleet-registry", "--listen", listen, "--lease", lease)
+    def start_registry(self, listen="127.0.0.1:0", lease="5s", store="memory"):
+        return self.start("torchfleet-registry", "--listen", listen, "--lease", lease, "--store",
+                          store)
 
     def start_gateway(self, registry, *arguments):
         return self.start("torchfleet-gateway", "--listen", "127.0.0.1:0", "--registry",
@@ -187,11 +188,11 @@ def watch_until(registry, condition, bound=20):
             for gone in response.delta.removed:
                 fleet.pop(gone, None)
             fleet.update({e.worker.worker_id: e for e in response.delta.updated})
-            for condition in response.delta.conditions:
-                endpoint = fleet[condition.worker_id]
+            for now in response.delta.conditions:
+                endpoint = fleet[now.worker_id]
                 for field in ("state", "disconnected", "reason", "drain_phase"):
-                    setattr(endpoint, field, getattr(condition, field))
-                endpoint.load.CopyFrom(condition.load)
+                    setattr(endpoint, field, getattr(now, field))
+                endpoint.load.CopyFrom(now.load)
         if condition(fleet):
             stream.cancel()
             channel.close()

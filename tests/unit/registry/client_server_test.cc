@@ -76,6 +76,11 @@ class SeenFleet {
     }
     for (const auto& e : response.delta().updated()) endpoints[e.worker().worker_id()] = e;
     for (const auto& id : response.delta().removed()) endpoints.erase(id);
+    for (const auto& condition : response.delta().conditions()) {
+      v1::Endpoint& endpoint = endpoints[condition.worker_id()];
+      endpoint.set_state(condition.state());
+      *endpoint.mutable_load() = condition.load();
+    }
     changed_.notify_all();
   }
   void Connect(bool now) {

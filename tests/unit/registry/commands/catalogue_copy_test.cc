@@ -29,11 +29,11 @@ void Fill(Store& store) {
 }
 
 struct Known {
-  Texts texts;
+  Texts texts = {};
   // Keys of changes in the order in which they were made, and at which change
   // each other key was written last.
-  std::vector<std::string> order;
-  Texts written_at;
+  std::vector<std::string> order = {};
+  Texts written_at = {};
   bool operator==(const Known&) const = default;
 };
 
