@@ -75,7 +75,7 @@ struct Published {
   std::vector<std::shared_ptr<const FleetSnapshot>> retired;
 
   void Set(const FleetSnapshot& snapshot, const FleetChange& change) {
-    backends.Update(change.addresses);
+    backends.Update(change.addresses, Instant());
     retired.push_back(fleet.Get());
     fleet.Set(snapshot);
     std::erase_if(retired, [](const auto& old) { return old.use_count() == 1; });
