@@ -29,8 +29,6 @@ struct SupervisorOptions {
   // host:port for callers; port 0 takes a free one.
   std::string gateway_listen;
   std::string worker_binary = "torchfleet-worker";
-  // The registry's, as its --store takes it.
-  std::string store = "memory";
   // As torchfleet-registry's --store takes it.
   std::string registry_store = "memory";
   // Given on to every process.

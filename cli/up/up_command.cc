@@ -101,7 +101,8 @@ absl::Status Up(const UpOptions& options) {
   supervised.repository = options.repository;
   supervised.gateway_listen = options.listen;
   supervised.worker_binary = options.worker_binary;
-  supervised.registry_store = RegistryStore(options.repository);
+  supervised.registry_store =
+      options.store.empty() ? RegistryStore(options.repository) : options.store;
   supervised.common_arguments = {"--log-format", options.log_format, "--log-level",
                                  options.log_level};
   CatalogueRoster roster(options.repository, plan, launcher, Say);
