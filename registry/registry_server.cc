@@ -9,6 +9,8 @@ namespace {
 
 // How often loads are written where that is dear.
 constexpr absl::Duration kLoadInterval = absl::Seconds(1);
+// Changes of the catalogue wait for the disk; metrics are read meanwhile.
+constexpr int kOperatorThreads = 4;
 
 }  // namespace
 
@@ -20,7 +22,12 @@ RegistryServer::RegistryServer(const Options& options, std::unique_ptr<Store> st
       loads_(dear_writes ? std::make_unique<LoadWriter>(kLoadInterval, *store_, fleet_) : nullptr),
       sessions_({.ttl = options.lease}, *store_, fleet_, loads_.get()),
       drain_orders_(*store_, fleet_),
-      service_({*store_, fleet_, publisher_, sessions_, drain_orders_}) {
+      service_({*store_, fleet_, publisher_, sessions_, drain_orders_}),
+      catalogue_(std::make_unique<Catalogue>(*store_)),
+      catalogue_service_(*catalogue_),
+      catalogue_rest_(*catalogue_, [this](const v1::DrainRequest& request, auto done) {
+        drain_orders_.Order(request, std::move(done));
+      }) {
   fleet_.SetListener(*this);
   store_->Follow(fleet_);
 }
@@ -37,13 +44,18 @@ absl::StatusOr<std::unique_ptr<RegistryServer>> RegistryServer::Start(const Opti
                                                                       const Clock& clock) {
   auto server = std::unique_ptr<RegistryServer>(
       new RegistryServer(options, std::move(store), dear_writes, clock));
-  ASSIGN_OR_RETURN(server->operators_, OperatorServer::Start(options.operator_listen));
+  ASSIGN_OR_RETURN(server->operators_,
+                   OperatorServer::Start(options.operator_listen, kOperatorThreads));
   server->operators_->Register(
       std::make_shared<RegistryMetrics>(server->fleet_, server->publisher_, server->sessions_));
-  ASSIGN_OR_RETURN(server->server_, GrpcServer::Start(options.listen, {&server->service_}));
+  server->catalogue_rest_.AddTo(*server->operators_);
+  ASSIGN_OR_RETURN(
+      server->server_,
+      GrpcServer::Start(options.listen, {&server->service_, &server->catalogue_service_}));
   server->operators_->SetReadiness([root = server.get()] { return root->Ready(); });
   server->server_->SetServing(true);
   server->server_->SetServing(v1::RegistryService::service_full_name(), true);
+  server->server_->SetServing(v1::CatalogueService::service_full_name(), true);
   return server;
 }
 
@@ -52,6 +64,7 @@ RegistryServer::~RegistryServer() {
   server_.reset();
   operators_.reset();
   if (loads_) loads_->Stop();
+  catalogue_.reset();
   store_->Unfollow(fleet_);
   store_.reset();
 }

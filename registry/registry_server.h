@@ -1,10 +1,12 @@
 #pragma once
-// The registry process's root: wires store, fleet, watchers, sessions and server.
+// The registry process's root: wires store, fleet, watchers, sessions, catalogue
+// and servers.
 //
 //   workers ─► AnnounceStream ─► WorkerSession ─► Store ─► Fleet ─► Publisher
 //                     ▲                             ▲        │         │
 //                     └── drain ◄── Sessions ◄──────┼────────┘         ▼
-//   operators ──► DrainOrders ──────────────────────┘      WatchStream ─► gateways
+//   operators ─┬► DrainOrders ──────────────────────┤      WatchStream ─► gateways
+//              └► Catalogue ────────────────────────┘
 //
 // Lifecycle: Start; Stop (or destruction) ends every stream, then the server.
 // Thread-safe after Start.
@@ -15,6 +17,8 @@
 
 #include "base/grpc_server.h"
 #include "base/metrics.h"
+#include "registry/catalogue/catalogue_rest.h"
+#include "registry/catalogue/catalogue_service.h"
 #include "registry/front/registry_service.h"
 
 namespace torchfleet::registry {
@@ -61,6 +65,10 @@ class RegistryServer : private FleetListener {
   Sessions sessions_;
   DrainOrders drain_orders_;
   RegistryService service_;
+  // Follows the store, so ends before it.
+  std::unique_ptr<Catalogue> catalogue_;
+  CatalogueService catalogue_service_;
+  const CatalogueRest catalogue_rest_;
   std::unique_ptr<OperatorServer> operators_;
   std::unique_ptr<GrpcServer> server_;
 };

@@ -150,7 +150,9 @@ std::string ModelAsText(const v1::Model& model) {
       fmt::format("model     {}\nlabels    {}\naliases   {}\nreplicas  {}\n", model.name(),
                   Pairs(model.labels()), Pairs(model.aliases()), ReplicasText(model));
   for (const auto& version : model.versions()) {
-    text += fmt::format("version   {}  {}\n", version.version(), Pairs(version.labels()));
+    const std::string labels = Pairs(version.labels());
+    text +=
+        fmt::format("version   {}{}{}\n", version.version(), labels.empty() ? "" : "  ", labels);
     for (const auto& file : version.files()) {
       text += fmt::format("  {}  {} bytes  {}\n", file.sha256(), file.size(), file.path());
     }

@@ -27,7 +27,7 @@ def rest(registry, method, path, body=None, **headers):
     """The answer's code, its head and its JSON."""
     connection = http.client.HTTPConnection(registry.operator_address, timeout=30 * lib.SLOW)
     if body is not None:
-        headers.setdefault("Content-Type", "application/json")
+        headers.setdefault("Content_Type", "application/json")
     connection.request(method, path, None if body is None else json.dumps(body),
                        {name.replace("_", "-"): value for name, value in headers.items()})
     answer = connection.getresponse()
