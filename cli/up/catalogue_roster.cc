@@ -93,23 +93,52 @@ std::optional<std::vector<PlannedWorker>> CatalogueRoster::Take() {
   return WorkersOf(plan_, wishes_);
 }
 
+std::optional<uint64_t> CatalogueRoster::WishAtDrain(const std::string& worker_id) {
+  const std::lock_guard lock(mu_);
+  const auto worker = workers_.find(worker_id);
+  return worker == workers_.end() ? std::nullopt : worker->second.wish_at_drain;
+}
+
 void CatalogueRoster::OnChange(const v1::WatchResponse& change) {
   {
     const std::lock_guard lock(mu_);
     const ModelWishes before = wishes_;
-    if (change.has_snapshot()) {
-      wishes_.clear();
-      changed_ = true;
-    }
-    for (const v1::Model& model :
-         change.has_snapshot() ? change.snapshot().models() : change.delta().models()) {
-      wishes_[model.name()] = WishOf(model);
-    }
-    for (const std::string& name : change.delta().removed_models()) wishes_.erase(name);
-    changed_ = changed_ || wishes_ != before;
+    TakeModels(change);
+    TakeWorkers(change);
+    changed_ = changed_ || change.has_snapshot() || wishes_ != before;
     if (!changed_) return;
   }
   launcher_.Wake();
+}
+
+void CatalogueRoster::TakeModels(const v1::WatchResponse& change) {
+  if (change.has_snapshot()) wishes_.clear();
+  for (const v1::Model& model :
+       change.has_snapshot() ? change.snapshot().models() : change.delta().models()) {
+    wishes_[model.name()] = WishOf(model);
+  }
+  for (const std::string& name : change.delta().removed_models()) wishes_.erase(name);
+}
+
+void CatalogueRoster::TakeWorkers(const v1::WatchResponse& change) {
+  for (const v1::Endpoint& endpoint :
+       change.has_snapshot() ? change.snapshot().endpoints() : change.delta().updated()) {
+    workers_[endpoint.worker().worker_id()].model = endpoint.worker().model();
+    TakeState(endpoint.worker().worker_id(), endpoint.state());
+  }
+  for (const v1::WatchResponse::Condition& condition : change.delta().conditions()) {
+    TakeState(condition.worker_id(), condition.state());
+  }
+}
+
+void CatalogueRoster::TakeState(const std::string& worker_id, v1::WorkerState state) {
+  SeenWorker& worker = workers_[worker_id];
+  if (state != v1::WORKER_STATE_DRAINING) {
+    worker.wish_at_drain.reset();
+  } else if (!worker.wish_at_drain) {
+    const auto wish = wishes_.find(worker.model);
+    worker.wish_at_drain = wish == wishes_.end() ? 0 : wish->second.revision;
+  }
 }
 
 void CatalogueRoster::Publish(const std::string& registry_address) {

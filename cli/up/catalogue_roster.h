@@ -15,6 +15,7 @@
 #include <atomic>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -37,9 +38,21 @@ class CatalogueRoster : public Roster {
 
   void Begin(const std::string& registry_address) override;
   std::optional<std::vector<PlannedWorker>> Take() override;
+  std::optional<uint64_t> WishAtDrain(const std::string& worker_id) override;
 
  private:
+  // A worker as the registry has it.
+  struct SeenWorker {
+    std::string model;
+    // Of its model when it was first seen to drain.
+    std::optional<uint64_t> wish_at_drain = std::nullopt;
+  };
+
   void OnChange(const registry::v1::WatchResponse& change);
+  void TakeModels(const registry::v1::WatchResponse& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void TakeWorkers(const registry::v1::WatchResponse& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void TakeState(const std::string& worker_id, registry::v1::WorkerState state)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Publish(const std::string& registry_address);
 
   const std::filesystem::path repository_;
@@ -49,6 +62,8 @@ class CatalogueRoster : public Roster {
 
   std::mutex mu_;
   ModelWishes wishes_ ABSL_GUARDED_BY(mu_);
+  // By worker_id. Those that are gone stay: they have drained.
+  std::map<std::string, SeenWorker> workers_ ABSL_GUARDED_BY(mu_);
   bool changed_ ABSL_GUARDED_BY(mu_) = false;
 
   std::atomic<bool> stopping_ = false;

@@ -65,6 +65,7 @@ void Supervisor::AddWorker(const PlannedWorker& worker) {
        "--worker-id", worker.worker_id()});
   Process& process = processes_[name];
   process.wish = worker.wish;
+  process.worker_id = worker.worker_id();
   process.model = fmt::format("{} version {}", worker.model, worker.version);
 }
 
@@ -208,6 +209,11 @@ absl::Status Supervisor::OnExited(Process& process, const LaunchEvent& event) {
     return absl::OkStatus();
   }
   if (process.role == kWorker && event.exit_code == 0 && process.was_ready) {
+    // Wished anew while it drained.
+    if (roster_.WishAtDrain(process.worker_id).value_or(process.wish) != process.wish) {
+      process.start_at = now;
+      return absl::OkStatus();
+    }
     process.state = State::kDrained;
     callbacks_.on_message(fmt::format(
         "{} has drained, as it was told to; load its model to have it back", process.spec.name));

@@ -55,6 +55,8 @@ class Roster {
   virtual void Begin(const std::string& registry_address) = 0;
   // All of them, when there is something new since the last time.
   virtual std::optional<std::vector<PlannedWorker>> Take() = 0;
+  // The wish that stood when that worker began to drain; nothing when nobody knows.
+  virtual std::optional<uint64_t> WishAtDrain(const std::string& worker_id) = 0;
 };
 
 class Supervisor {
@@ -94,6 +96,7 @@ class Supervisor {
     bool unwanted = false;
     bool stopped = false;
     std::string model;
+    std::string worker_id;
     uint64_t wish = 0;
     std::string address;
     std::string operator_address;

@@ -23,7 +23,7 @@ class Address:
 @pytest.fixture
 def up(tmp_path, fleet):
     fleet.add_model("echo")
-    fleet.add_model("other", versions=(1, 2))
+    fleet.add_model("other", versions=(1, 2), extra="version_policy { all {} }")
     running = Up(tmp_path, fleet.repository)
     running.folder = tmp_path
     yield running

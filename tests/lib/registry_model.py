@@ -45,7 +45,8 @@ class Registry:
         self.process.kill()
 
     def channel(self):
-        options = [("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)]
+        # Its own connection: a broken one of an earlier life is not waited for.
+        options = [("grpc.use_local_subchannel_pool", 1)]
         return grpc.insecure_channel(self.address, options=options)
 
 
@@ -107,7 +108,7 @@ class Operator:
             return name, "delete", possible, GONE, call
         route = catalogue_pb.Route(model=name)
         target = route.rules.add().targets.add()
-        target.version, target.weight = "1", self.random.randrange(1, 1 << 20)
+        target.version, target.weight = "1", self.random.randrange(1, 1000000)
         call = self.stub.SetRoute.future(
             catalogue_pb.SetRouteRequest(route=route, force=True, actor="test"),
             timeout=5 * lib.SLOW)

@@ -95,9 +95,14 @@ class FakeRoster : public Roster {
   std::optional<std::vector<PlannedWorker>> Take() override {
     return std::exchange(next_, std::nullopt);
   }
+  std::optional<uint64_t> WishAtDrain(const std::string& worker_id) override {
+    const auto wish = drained.find(worker_id);
+    return wish == drained.end() ? std::nullopt : std::optional(wish->second);
+  }
   void Say(std::vector<PlannedWorker> workers) { next_ = std::move(workers); }
 
   std::string registry;
+  std::map<std::string, uint64_t> drained;
 
  private:
   std::optional<std::vector<PlannedWorker>> next_;
@@ -444,6 +449,29 @@ TEST_CASE("Supervisor: what drained by wish stays away until it is wished anew",
   REQUIRE(RunFleet(machine, told, roster).ok());
   CHECK(machine.launched_at[kWorkerName].size() == 2);
   CHECK(machine.launched_at["worker n/1.0"].size() == 1);
+}
+
+TEST_CASE("Supervisor: what is wished anew while it drains by wish comes back", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) { ComesUp(machine, name); };
+  FakeRoster roster({{"m", 1, 0, /*wish=*/5}});
+  int idle = 0;
+  machine.on_idle = [&] {
+    switch (idle++) {
+      case 0:
+        roster.drained["m-1-0"] = 5;
+        roster.Say({{"m", 1, 0, /*wish=*/6}});
+        return machine.Ready("gateway", "127.0.0.1:2");  // ends the wait
+      case 1:
+        CHECK(machine.launched_at[kWorkerName].size() == 1);
+        return machine.Exits(kWorkerName, "ended with exit code 0", 0);
+      default:
+        return machine.Interrupt();
+    }
+  };
+  Told told;
+  REQUIRE(RunFleet(machine, told, roster).ok());
+  CHECK(machine.launched_at[kWorkerName].size() == 2);
 }
 
 TEST_CASE("Supervisor: a worker wanted again while it drains comes back at once", "[cli][up]") {
