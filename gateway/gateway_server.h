@@ -33,6 +33,8 @@ struct GatewayOptions {
   // Where the fleet is kept, to start from when no registry answers; empty:
   // nowhere.
   std::string fleet_file = {};
+  // Callers may load and unload models.
+  bool model_control = false;
   // host:port of the one worker that answers every call; empty to follow the
   // registry.
   std::string worker;
@@ -72,6 +74,7 @@ class GatewayServer {
   BackendTable backends_;
   ModelCallsTable calls_;
   InferenceFront front_;
+  std::unique_ptr<ModelControl> control_;
   std::atomic<bool> registry_connected_ = false;  // without a follower
   std::shared_ptr<GatewayMetrics> metrics_;
   std::unique_ptr<OperatorServer> operators_;
