@@ -14,22 +14,22 @@ namespace torchfleet {
 inline constexpr size_t kMaxOperatorBody = 1 << 20;
 
 struct OperatorRequest {
-  std::string method;
+  std::string method = {};
   // The words of its path, decoded: /v1/models/a%20b is {"v1", "models", "a b"}.
-  std::vector<std::string> path;
+  std::vector<std::string> path = {};
   // name=value, decoded, in order.
-  std::vector<std::pair<std::string, std::string>> query;
-  std::string content_type;
-  std::string if_match;
-  std::string body;
+  std::vector<std::pair<std::string, std::string>> query = {};
+  std::string content_type = {};
+  std::string if_match = {};
+  std::string body = {};
   // The address of whoever asks.
-  std::string peer;
+  std::string peer = {};
 };
 
 struct OperatorAnswer {
   int code = 200;
   std::string type = "text/plain; charset=utf-8";
-  std::string body;
+  std::string body = {};
   // More of its head.
   std::vector<std::pair<std::string, std::string>> headers = {};
 };

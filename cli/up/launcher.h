@@ -36,6 +36,8 @@ struct LaunchEvent {
   std::string operator_address;
   int64_t pid = 0;
   std::string reason;
+  // Of kExited; nothing when a signal ended it.
+  std::optional<int> exit_code = std::nullopt;
 };
 
 class Launcher {

@@ -225,7 +225,13 @@ void LocalLauncher::Reap() {
     if (child.output_fd >= 0) ReadOutput(name, child);
     Close(child.ready_fd);
     Close(child.output_fd);
-    events_.push_back({LaunchEvent::Kind::kExited, name, {}, {}, 0, Reason(status)});
+    events_.push_back({LaunchEvent::Kind::kExited,
+                       name,
+                       {},
+                       {},
+                       0,
+                       Reason(status),
+                       WIFEXITED(status) ? std::optional(WEXITSTATUS(status)) : std::nullopt});
   }
 }
 

@@ -31,7 +31,8 @@ Supervisor::Supervisor(SupervisorOptions options, std::vector<PlannedWorker> wor
       launcher_(launcher),
       clock_(clock),
       callbacks_(std::move(callbacks)) {
-  Add(kRegistry, kRegistry, "torchfleet-registry", {"--listen", "127.0.0.1:0"});
+  Add(kRegistry, kRegistry, "torchfleet-registry",
+      {"--listen", "127.0.0.1:0", "--store", options_.registry_store});
 }
 
 void Supervisor::Add(const std::string& role, const std::string& name, const std::string& binary,
@@ -119,7 +120,7 @@ absl::Status Supervisor::OnEvent(const LaunchEvent& event) {
   if (event.kind == LaunchEvent::Kind::kReady) {
     OnReady(found->second, event);
   } else {
-    status = OnExited(found->second, event.reason);
+    status = OnExited(found->second, event);
   }
   callbacks_.on_change(View());
   return status;
@@ -139,18 +140,24 @@ void Supervisor::OnReady(Process& process, const LaunchEvent& event) {
   }
 }
 
-absl::Status Supervisor::OnExited(Process& process, const std::string& reason) {
+absl::Status Supervisor::OnExited(Process& process, const LaunchEvent& event) {
   process.state = State::kWaiting;
   process.pid = 0;
   const Instant now = clock_.Now();
   if (Indispensable(process)) {
     process.state = State::kEnded;
-    return DidNotStart(process, reason + "; what it said is above");
+    return DidNotStart(process, event.reason + "; what it said is above");
+  }
+  if (process.role == kWorker && process.was_ready && event.exit_code == 0) {
+    process.state = State::kEnded;
+    callbacks_.on_message(
+        fmt::format("{} has drained and stays away, as it was told to", process.spec.name));
+    return absl::OkStatus();
   }
   const absl::Duration wait = process.restart.AfterRun(now - process.started);
   process.start_at = now + wait;
   if (process.was_ready || !process.failed) {
-    callbacks_.on_message(fmt::format("{} {}; starting it again", process.spec.name, reason));
+    callbacks_.on_message(fmt::format("{} {}; starting it again", process.spec.name, event.reason));
   }
   process.failed = true;
   return absl::OkStatus();

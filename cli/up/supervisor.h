@@ -1,6 +1,7 @@
 #pragma once
 // Keeps a fleet running: registry first, then gateway and workers; starts again
-// what ends, with growing pauses; drains all at the end.
+// what ends, with growing pauses; drains all at the end. A worker that ends well
+// has drained because somebody wanted it, and stays away.
 //
 //   registry ready ─► gateway, workers ─► all ready (told once) ─► …
 //   interrupted ─► gateway drains ─► workers drain ─► registry ends
@@ -25,6 +26,8 @@ struct SupervisorOptions {
   // host:port for callers; port 0 takes a free one.
   std::string gateway_listen;
   std::string worker_binary = "torchfleet-worker";
+  // As torchfleet-registry's --store takes it.
+  std::string registry_store = "memory";
   // Given on to every process.
   std::vector<std::string> common_arguments;
 };
@@ -83,7 +86,7 @@ class Supervisor {
   static absl::Status DidNotStart(const Process& process, const std::string& reason);
   absl::Status OnEvent(const LaunchEvent& event);
   void OnReady(Process& process, const LaunchEvent& event);
-  absl::Status OnExited(Process& process, const std::string& reason);
+  absl::Status OnExited(Process& process, const LaunchEvent& event);
   absl::Duration UntilNextStart() const;
   void TellWhenUp();
   void Drain();

@@ -34,6 +34,19 @@ absl::StatusOr<std::map<std::string, int>> Replicas(const std::vector<std::strin
 
 void Say(const std::string& text) { fmt::print(stderr, "torchfleet: {}\n", text); }
 
+// The catalogue stays with the models that it is of, where it can be written.
+std::string RegistryStore(const std::string& repository) {
+  const std::filesystem::path folder = std::filesystem::path(repository) / ".torchfleet";
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (access(folder.c_str(), W_OK) == 0) return "sqlite:" + (folder / "registry.db").string();
+  Say(
+      fmt::format("{} cannot be written, so the catalogue is kept in memory and ends with the "
+                  "fleet",
+                  folder.string()));
+  return "memory";
+}
+
 void Leave(const std::vector<ProcessView>& processes) {
   FleetFile file;
   for (const ProcessView& process : processes) {
@@ -87,6 +100,7 @@ absl::Status Up(const UpOptions& options) {
   supervised.repository = options.repository;
   supervised.gateway_listen = options.listen;
   supervised.worker_binary = options.worker_binary;
+  supervised.registry_store = RegistryStore(options.repository);
   supervised.common_arguments = {"--log-format", options.log_format, "--log-level",
                                  options.log_level};
   Supervisor supervisor(supervised, plan.workers, launcher, clock,

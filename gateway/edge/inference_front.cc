@@ -35,15 +35,18 @@ absl::Status SetVersions(const FleetSnapshot& fleet, const std::string& model,
 inference::RepositoryIndexResponse Index(const FleetSnapshot& fleet, bool ready_only) {
   inference::RepositoryIndexResponse index;
   for (const auto& [model, served] : fleet.models) {
-    for (const auto& [version, workers] : served.versions) {
+    const auto add = [&](const std::string& version, const FleetVersion& workers) {
       const std::string state(VersionState(workers));
-      if (ready_only && state != "READY") continue;
+      if (ready_only && state != "READY") return;
       auto* entry = index.add_models();
       entry->set_name(model);
       entry->set_version(version);
       entry->set_state(state);
-      if (workers.endpoints.empty()) entry->set_reason("no worker");
-    }
+      entry->set_reason(VersionReason(*served, workers));
+    };
+    for (const auto& [version, workers] : served->versions) add(version, *workers);
+    // Known by the catalogue alone, and without a version there.
+    if (served->versions.empty()) add("", FleetVersion());
   }
   return index;
 }

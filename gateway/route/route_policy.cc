@@ -60,25 +60,23 @@ absl::StatusOr<Route> RoutePolicy::Choose(const FleetSnapshot& fleet, std::strin
                                "try again later"),
         kRetryDelay);
   }
-  const auto found = fleet.models.find(model);
-  if (found == fleet.models.end()) {
-    return absl::NotFoundError(fmt::format("there is no model '{}'", Clip(model)));
-  }
-  const auto& versions = found->second.versions;
+  const FleetModel* const known = fleet.Model(model);
+  if (!known) return absl::NotFoundError(fmt::format("there is no model '{}'", Clip(model)));
+  const auto& versions = known->versions;
   if (version.empty()) {
     const auto highest = std::find_if(versions.rbegin(), versions.rend(),
-                                      [](const auto& v) { return !v.second.ready.empty(); });
+                                      [](const auto& v) { return !v.second->ready.empty(); });
     if (highest == versions.rend()) return NoneReady(fmt::format("model '{}'", Clip(model)));
-    return Route{.version = highest->first, .addresses = highest->second.ready};
+    return Route{.version = highest->first, .addresses = highest->second->ready};
   }
   const auto exact = versions.find(version);
   if (exact == versions.end()) {
     return absl::NotFoundError(fmt::format("model '{}' has no version {}", Clip(model), version));
   }
-  if (exact->second.ready.empty()) {
+  if (exact->second->ready.empty()) {
     return NoneReady(fmt::format("model '{}' version {}", Clip(model), version));
   }
-  return Route{.version = exact->first, .addresses = exact->second.ready};
+  return Route{.version = exact->first, .addresses = exact->second->ready};
 }
 
 }  // namespace torchfleet::gateway

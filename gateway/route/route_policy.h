@@ -34,7 +34,7 @@ class RoutePolicy {
   //
   // INVALID_ARGUMENT for what cannot be a name or a version; NOT_FOUND for a
   // model or version that nobody knows; UNAVAILABLE with a delay for one that
-  // is known but has no endpoint READY.
+  // is known, by its workers or the catalogue, but has no endpoint READY.
   static absl::StatusOr<Route> Choose(const FleetSnapshot& fleet, std::string_view model,
                                       std::string_view version);
 

@@ -28,17 +28,6 @@ absl::StatusOr<Response> Await(const Call& call) {
   return answer.get();
 }
 
-template <typename Response, typename Request>
-absl::StatusOr<Response> Ask(Catalogue& catalogue, const Request& request) {
-  return Await<Response>([&](auto done) { catalogue.Call(request, std::move(done)); });
-}
-
-// A whole answer.
-template <typename Response>
-OperatorAnswer Whole(const absl::StatusOr<Response>& response) {
-  return response.ok() ? JsonAnswer(200, *response) : ErrorAnswer(response.status());
-}
-
 // One resource, with its revision as ETag.
 template <typename Resource>
 OperatorAnswer One(int code, const Resource& resource) {
@@ -46,6 +35,10 @@ OperatorAnswer One(int code, const Resource& resource) {
   answer.headers.emplace_back("ETag", fmt::format("\"{}\"", resource.revision()));
   return answer;
 }
+
+// For Serve: nothing more to fit; the response as it is.
+constexpr auto AsItIs = [](const auto&) { return absl::OkStatus(); };
+constexpr auto All = [](const auto& response) { return JsonAnswer(200, response); };
 
 OperatorAnswer NotAllowed(std::string_view allowed) {
   OperatorAnswer answer = HttpErrorAnswer(405, fmt::format("expected {}", allowed));
@@ -106,106 +99,100 @@ OperatorAnswer CatalogueRest::Answer(const OperatorRequest& request) const {
   return HttpErrorAnswer(404, "there is nothing at this path");
 }
 
-OperatorAnswer CatalogueRest::Models(const OperatorRequest& request) const {
-  if (request.method == "GET") {
-    v1::ListModelsRequest list;
-    if (const auto status = Fill(request, "", list); !status.ok()) return ErrorAnswer(status);
-    return Whole(Ask<v1::ListModelsResponse>(catalogue_, list));
-  }
-  if (request.method != "POST") return NotAllowed("GET, POST");
-  v1::CreateModelRequest create;
-  absl::Status status = Fill(request, "", create);
-  if (status.ok()) status = FillFromBody(request, *create.mutable_model());
+template <typename Request, typename Response, typename Fit, typename Show>
+OperatorAnswer CatalogueRest::Serve(const OperatorRequest& from, std::string_view bound,
+                                    const Fit& fit, const Show& show) const {
+  Request request;
+  absl::Status status = Fill(from, bound, request);
+  if (status.ok()) status = fit(request);
   if (!status.ok()) return ErrorAnswer(status);
-  const auto response = Ask<v1::CreateModelResponse>(catalogue_, create);
-  return response.ok() ? One(201, response->model()) : ErrorAnswer(response.status());
+  const auto response =
+      Await<Response>([&](auto done) { catalogue_.Call(request, std::move(done)); });
+  return response.ok() ? show(*response) : ErrorAnswer(response.status());
 }
 
-OperatorAnswer CatalogueRest::OneModel(const OperatorRequest& request,
-                                       const std::string& name) const {
-  if (request.method == "GET") {
-    v1::GetModelRequest get;
-    if (const auto status = Fill(request, "name", get); !status.ok()) return ErrorAnswer(status);
-    get.set_name(name);
-    const auto response = Ask<v1::GetModelResponse>(catalogue_, get);
-    return response.ok() ? One(200, response->model()) : ErrorAnswer(response.status());
+OperatorAnswer CatalogueRest::Models(const OperatorRequest& from) const {
+  if (from.method == "GET") {
+    return Serve<v1::ListModelsRequest, v1::ListModelsResponse>(from, "", AsItIs, All);
   }
-  if (request.method == "DELETE") {
-    v1::DeleteModelRequest remove;
-    if (const auto status = Fill(request, "name", remove); !status.ok()) {
-      return ErrorAnswer(status);
-    }
-    remove.set_name(name);
-    return Whole(Ask<v1::DeleteModelResponse>(catalogue_, remove));
-  }
-  if (request.method != "PUT") return NotAllowed("GET, PUT, DELETE");
-  v1::UpdateModelRequest update;
-  absl::Status status = Fill(request, "", update);
-  if (status.ok()) status = FillFromBody(request, *update.mutable_model());
-  if (status.ok()) status = CheckBodysName("model.name", name, update.model().name());
-  if (!status.ok()) return ErrorAnswer(status);
-  update.mutable_model()->set_name(name);
-  const auto response = Ask<v1::UpdateModelResponse>(catalogue_, update);
-  return response.ok() ? One(200, response->model()) : ErrorAnswer(response.status());
+  if (from.method != "POST") return NotAllowed("GET, POST");
+  return Serve<v1::CreateModelRequest, v1::CreateModelResponse>(
+      from, "", [&](auto& request) { return FillFromBody(from, *request.mutable_model()); },
+      [](const auto& response) { return One(201, response.model()); });
 }
 
-OperatorAnswer CatalogueRest::Routes(const OperatorRequest& request) const {
-  if (request.method == "GET") {
-    v1::ListRoutesRequest list;
-    if (const auto status = Fill(request, "", list); !status.ok()) return ErrorAnswer(status);
-    return Whole(Ask<v1::ListRoutesResponse>(catalogue_, list));
+OperatorAnswer CatalogueRest::OneModel(const OperatorRequest& from, const std::string& name) const {
+  const auto named = [&](auto& request) {
+    request.set_name(name);
+    return absl::OkStatus();
+  };
+  const auto show = [](const auto& response) { return One(200, response.model()); };
+  if (from.method == "GET") {
+    return Serve<v1::GetModelRequest, v1::GetModelResponse>(from, "name", named, show);
   }
-  if (request.method != "POST") return NotAllowed("GET, POST");
-  v1::SetRouteRequest set;
-  absl::Status status = Fill(request, "create_only", set);
-  if (status.ok()) status = FillFromBody(request, *set.mutable_route());
-  if (!status.ok()) return ErrorAnswer(status);
-  set.set_create_only(true);
-  const auto response = Ask<v1::SetRouteResponse>(catalogue_, set);
-  return response.ok() ? One(201, response->route()) : ErrorAnswer(response.status());
+  if (from.method == "DELETE") {
+    return Serve<v1::DeleteModelRequest, v1::DeleteModelResponse>(from, "name", named, All);
+  }
+  if (from.method != "PUT") return NotAllowed("GET, PUT, DELETE");
+  const auto fit = [&](v1::UpdateModelRequest& request) {
+    RETURN_IF_ERROR(FillFromBody(from, *request.mutable_model()));
+    RETURN_IF_ERROR(CheckBodysName("model.name", name, request.model().name()));
+    request.mutable_model()->set_name(name);
+    return absl::OkStatus();
+  };
+  return Serve<v1::UpdateModelRequest, v1::UpdateModelResponse>(from, "", fit, show);
 }
 
-OperatorAnswer CatalogueRest::OneRoute(const OperatorRequest& request,
+OperatorAnswer CatalogueRest::Routes(const OperatorRequest& from) const {
+  if (from.method == "GET") {
+    return Serve<v1::ListRoutesRequest, v1::ListRoutesResponse>(from, "", AsItIs, All);
+  }
+  if (from.method != "POST") return NotAllowed("GET, POST");
+  const auto fit = [&](v1::SetRouteRequest& request) {
+    request.set_create_only(true);
+    return FillFromBody(from, *request.mutable_route());
+  };
+  return Serve<v1::SetRouteRequest, v1::SetRouteResponse>(
+      from, "create_only", fit, [](const auto& response) { return One(201, response.route()); });
+}
+
+OperatorAnswer CatalogueRest::OneRoute(const OperatorRequest& from,
                                        const std::string& model) const {
-  if (request.method == "GET") {
-    v1::GetRouteRequest get;
-    if (const auto status = Fill(request, "model", get); !status.ok()) return ErrorAnswer(status);
-    get.set_model(model);
-    const auto response = Ask<v1::GetRouteResponse>(catalogue_, get);
-    return response.ok() ? One(200, response->route()) : ErrorAnswer(response.status());
+  const auto named = [&](auto& request) {
+    request.set_model(model);
+    return absl::OkStatus();
+  };
+  const auto show = [](const auto& response) { return One(200, response.route()); };
+  if (from.method == "GET") {
+    return Serve<v1::GetRouteRequest, v1::GetRouteResponse>(from, "model", named, show);
   }
-  if (request.method == "DELETE") {
-    v1::DeleteRouteRequest remove;
-    if (const auto status = Fill(request, "model", remove); !status.ok()) {
-      return ErrorAnswer(status);
-    }
-    remove.set_model(model);
-    return Whole(Ask<v1::DeleteRouteResponse>(catalogue_, remove));
+  if (from.method == "DELETE") {
+    return Serve<v1::DeleteRouteRequest, v1::DeleteRouteResponse>(from, "model", named, All);
   }
-  if (request.method != "PUT") return NotAllowed("GET, PUT, DELETE");
-  v1::SetRouteRequest set;
-  absl::Status status = Fill(request, "create_only", set);
-  if (status.ok()) status = FillFromBody(request, *set.mutable_route());
-  if (status.ok()) status = CheckBodysName("route.model", model, set.route().model());
-  if (!status.ok()) return ErrorAnswer(status);
-  set.mutable_route()->set_model(model);
-  const auto response = Ask<v1::SetRouteResponse>(catalogue_, set);
-  return response.ok() ? One(200, response->route()) : ErrorAnswer(response.status());
+  if (from.method != "PUT") return NotAllowed("GET, PUT, DELETE");
+  const auto fit = [&](v1::SetRouteRequest& request) {
+    RETURN_IF_ERROR(FillFromBody(from, *request.mutable_route()));
+    RETURN_IF_ERROR(CheckBodysName("route.model", model, request.route().model()));
+    request.mutable_route()->set_model(model);
+    return absl::OkStatus();
+  };
+  return Serve<v1::SetRouteRequest, v1::SetRouteResponse>(from, "create_only", fit, show);
 }
 
-OperatorAnswer CatalogueRest::Changes(const OperatorRequest& request) const {
-  if (request.method != "GET") return NotAllowed("GET");
-  v1::ListChangesRequest list;
-  if (const auto status = Fill(request, "", list); !status.ok()) return ErrorAnswer(status);
-  return Whole(Ask<v1::ListChangesResponse>(catalogue_, list));
+OperatorAnswer CatalogueRest::Changes(const OperatorRequest& from) const {
+  if (from.method != "GET") return NotAllowed("GET");
+  return Serve<v1::ListChangesRequest, v1::ListChangesResponse>(from, "", AsItIs, All);
 }
 
 OperatorAnswer CatalogueRest::DrainThem(const OperatorRequest& request) const {
   if (request.method != "POST") return NotAllowed("POST");
   v1::DrainRequest drain;
-  if (const auto status = FillFromBody(request, drain); !status.ok()) return ErrorAnswer(status);
-  if (drain.actor().empty()) drain.set_actor(request.peer);
-  return Whole(Await<v1::DrainResponse>([&](auto done) { drain_(drain, std::move(done)); }));
+  absl::Status status = FillFromBody(request, drain);
+  if (status.ok()) status = Fill(request, "", drain);
+  if (!status.ok()) return ErrorAnswer(status);
+  const auto response =
+      Await<v1::DrainResponse>([&](auto done) { drain_(drain, std::move(done)); });
+  return response.ok() ? JsonAnswer(200, *response) : ErrorAnswer(response.status());
 }
 
 }  // namespace torchfleet::registry

@@ -42,11 +42,15 @@ class CatalogueRest {
   OperatorAnswer Answer(const OperatorRequest& request) const;
 
  private:
-  OperatorAnswer Models(const OperatorRequest& request) const;
-  OperatorAnswer OneModel(const OperatorRequest& request, const std::string& name) const;
-  OperatorAnswer Routes(const OperatorRequest& request) const;
-  OperatorAnswer OneRoute(const OperatorRequest& request, const std::string& model) const;
-  OperatorAnswer Changes(const OperatorRequest& request) const;
+  // Reads the query, fits the request to path and body, asks, shows the answer.
+  template <typename Request, typename Response, typename Fit, typename Show>
+  OperatorAnswer Serve(const OperatorRequest& from, std::string_view bound, const Fit& fit,
+                       const Show& show) const;
+  OperatorAnswer Models(const OperatorRequest& from) const;
+  OperatorAnswer OneModel(const OperatorRequest& from, const std::string& name) const;
+  OperatorAnswer Routes(const OperatorRequest& from) const;
+  OperatorAnswer OneRoute(const OperatorRequest& from, const std::string& model) const;
+  OperatorAnswer Changes(const OperatorRequest& from) const;
   OperatorAnswer DrainThem(const OperatorRequest& request) const;
 
   Catalogue& catalogue_;

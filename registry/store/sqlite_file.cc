@@ -62,6 +62,9 @@ absl::StatusOr<std::unique_ptr<SqliteFile>> SqliteFile::Open(const std::string& 
 }
 
 absl::Status SqliteFile::Prepare() {
+  ASSIGN_OR_RETURN(const int64_t pages, connection_.Number("PRAGMA page_count"));
+  // A new one gets its name only when it is filled.
+  if (pages == 0) return absl::DataLossError("the file is empty");
   ASSIGN_OR_RETURN(const std::string mode, connection_.Text("PRAGMA journal_mode = WAL"));
   if (mode != "wal") {
     return absl::FailedPreconditionError("its file system cannot share a write-ahead log");
@@ -76,8 +79,9 @@ absl::Status SqliteFile::Prepare() {
     return begun;
   }
   RETURN_IF_ERROR(CheckSqliteCatalogue(connection_));
-  ASSIGN_OR_RETURN(put_,
-                   connection_.Prepare("INSERT OR REPLACE INTO items VALUES (?1, ?2, ?3, ?4, ?5)"));
+  ASSIGN_OR_RETURN(put_, connection_.Prepare(
+                             "INSERT INTO items VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (key) DO "
+                             "UPDATE SET value = ?2, created = ?3, modified = ?4, checksum = ?5"));
   ASSIGN_OR_RETURN(remove_, connection_.Prepare("DELETE FROM items WHERE key = ?1"));
   ASSIGN_OR_RETURN(set_revision_, connection_.Prepare("UPDATE state SET revision = ?1"));
   ASSIGN_OR_RETURN(set_reserved_, connection_.Prepare("UPDATE state SET reserved = ?1"));

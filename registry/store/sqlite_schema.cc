@@ -25,8 +25,8 @@ absl::Status FillNewFile(const std::string& path) {
   RETURN_IF_ERROR(connection.Run("PRAGMA synchronous = FULL"));
   RETURN_IF_ERROR(connection.Run("BEGIN IMMEDIATE"));
   RETURN_IF_ERROR(connection.Run(
-      "CREATE TABLE items (key BLOB PRIMARY KEY, value BLOB NOT NULL, created INTEGER NOT NULL, "
-      "modified INTEGER NOT NULL, checksum INTEGER NOT NULL) WITHOUT ROWID"));
+      "CREATE TABLE items (key BLOB NOT NULL UNIQUE, value BLOB NOT NULL, "
+      "created INTEGER NOT NULL, modified INTEGER NOT NULL, checksum INTEGER NOT NULL)"));
   RETURN_IF_ERROR(
       connection.Run("CREATE TABLE state (revision INTEGER NOT NULL, reserved INTEGER NOT NULL, "
                      "made INTEGER NOT NULL)"));
@@ -52,6 +52,25 @@ absl::Status Sync(const std::string& path, int flags) {
   return status;
 }
 
+absl::Status CheckItems(SqliteConnection& connection) {
+  ASSIGN_OR_RETURN(const int64_t revision, connection.Number("SELECT revision FROM state"));
+  ASSIGN_OR_RETURN(SqliteStatement rows,
+                   connection.Prepare("SELECT key, value, created, modified, checksum FROM items"));
+  for (;;) {
+    ASSIGN_OR_RETURN(const bool row, rows.Step());
+    if (!row) return absl::OkStatus();
+    const std::string key = rows.Bytes(0);
+    const int64_t modified = rows.Number(3);
+    if (ItemChecksum(key, rows.Bytes(1), rows.Number(2), modified) != rows.Number(4)) {
+      return absl::DataLossError(absl::StrCat("the item '", Clip(key), "' is not as written"));
+    }
+    if (modified > revision) {
+      return absl::DataLossError(absl::StrCat("the item '", Clip(key), "' has revision ", modified,
+                                              ", the catalogue only ", revision));
+    }
+  }
+}
+
 }  // namespace
 
 absl::Status MakeSqliteCatalogue(const std::string& path) {
@@ -73,13 +92,10 @@ absl::Status NameFile(const std::string& temporary, const std::string& path) {
 
 absl::Status CheckSqliteCatalogue(SqliteConnection& connection) {
   ASSIGN_OR_RETURN(const int64_t application, connection.Number("PRAGMA application_id"));
-  ASSIGN_OR_RETURN(const int64_t version, connection.Number("PRAGMA user_version"));
-  ASSIGN_OR_RETURN(const int64_t pages, connection.Number("PRAGMA page_count"));
-  // A new one is named when it is filled.
-  if (pages == 0) return absl::DataLossError("the file is empty");
   if (application != kApplicationId) {
     return absl::FailedPreconditionError("it is a database of another program");
   }
+  ASSIGN_OR_RETURN(const int64_t version, connection.Number("PRAGMA user_version"));
   if (version != kVersion) {
     return absl::FailedPreconditionError(
         absl::StrCat("its schema has version ", version, "; expected ", kVersion,
@@ -87,16 +103,7 @@ absl::Status CheckSqliteCatalogue(SqliteConnection& connection) {
   }
   ASSIGN_OR_RETURN(const std::string found, connection.Text("PRAGMA integrity_check(1)"));
   if (found != "ok") return absl::DataLossError(found);
-  ASSIGN_OR_RETURN(SqliteStatement rows,
-                   connection.Prepare("SELECT key, value, created, modified, checksum FROM items"));
-  for (;;) {
-    ASSIGN_OR_RETURN(const bool row, rows.Step());
-    if (!row) return absl::OkStatus();
-    const std::string key = rows.Bytes(0);
-    if (ItemChecksum(key, rows.Bytes(1), rows.Number(2), rows.Number(3)) != rows.Number(4)) {
-      return absl::DataLossError(absl::StrCat("the item '", Clip(key), "' is not as written"));
-    }
-  }
+  return CheckItems(connection);
 }
 
 int64_t ItemChecksum(std::string_view key, std::string_view value, int64_t created,

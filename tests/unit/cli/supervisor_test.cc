@@ -6,6 +6,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -61,8 +62,9 @@ class FakeMachine : public Launcher, public Clock {
   void Ready(const std::string& name, const std::string& address) {
     events_.push_back({Kind::kReady, name, address, "", 1, ""});
   }
-  void Exits(const std::string& name, const std::string& reason) {
-    events_.push_back({Kind::kExited, name, "", "", 0, reason});
+  void Exits(const std::string& name, const std::string& reason,
+             std::optional<int> exit_code = std::nullopt) {
+    events_.push_back({Kind::kExited, name, "", "", 0, reason, exit_code});
   }
   void Interrupt() { events_.push_back({Kind::kInterrupted, "", "", "", 0, ""}); }
   void Passes(absl::Duration duration) { now_ = now_ + duration; }
@@ -234,6 +236,36 @@ TEST_CASE("Supervisor: a worker comes back at a free port, as the same worker", 
   CHECK(machine.launched_at[kWorkerName].size() == 2);
   CHECK(Has(machine.arguments[kWorkerName], "--listen", "127.0.0.1:0"));
   CHECK(Has(machine.arguments[kWorkerName], "--worker-id", "m-1-0"));
+}
+
+TEST_CASE("Supervisor: a worker that ends well has drained by wish and stays away", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) {
+    ComesUp(machine, name);
+    if (name == kWorkerName) machine.Exits(name, "ended with exit code 0", 0);
+  };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  CHECK(machine.launched_at[kWorkerName].size() == 1);
+  CHECK(At(machine.notes, std::string("stop ") + kWorkerName) == machine.notes.size());
+  CHECK(told.messages ==
+        std::vector<std::string>{"worker m/1.0 has drained and stays away, as it was told to"});
+}
+
+TEST_CASE("Supervisor: a gateway that ends well, and a worker that never was ready, come back",
+          "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) {
+    const bool again = machine.launched_at[name].size() > 1;
+    if (name != kWorkerName || again) ComesUp(machine, name);
+    if (name != "registry" && !again) machine.Exits(name, "ended with exit code 0", 0);
+  };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  CHECK(machine.launched_at["gateway"].size() == 2);
+  CHECK(machine.launched_at[kWorkerName].size() == 2);
 }
 
 TEST_CASE("Supervisor: a process that ran long enough is started again at once", "[cli][up]") {
