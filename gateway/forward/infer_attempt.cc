@@ -66,6 +66,9 @@ bool InferCall::Try(std::shared_ptr<Backend> backend) {
   }
   AddTravelling(caller_->headers(), headers);
   headers.Add(wire::kCallerHeader, fmt::format("{}-{}", pool_.gateway_, caller_->connection()));
+  if (route_->redirected) {
+    headers.Add(wire::kRouteHeader, fmt::format("{}/{}", route_->model, route_->version));
+  }
   ids_.AddTo(headers);
   worker_ = link->Open(headers, /*end=*/false, worker_side_);
   kept_.SendTo(*worker_);

@@ -68,9 +68,10 @@ const TrafficTarget& At(const Shares& shares, uint64_t hash) {
   return shares.back().target;
 }
 
-std::string_view SideOf(const v1::RouteRule& rule, const CallTraits& call) {
-  if (rule.split_by_header().empty()) return call.caller();
-  return call.Header(rule.split_by_header()).value_or(call.caller());
+uint64_t SideOf(const v1::RouteRule& rule, const CallTraits& call) {
+  const auto said =
+      rule.split_by_header().empty() ? std::nullopt : call.Header(rule.split_by_header());
+  return said ? TrafficPolicy::Hash(*said) : TrafficPolicy::Hash(std::to_string(call.connection()));
 }
 
 std::optional<TrafficTarget> Pick(const FleetSnapshot& fleet, const v1::Route& route,
@@ -82,7 +83,7 @@ std::optional<TrafficTarget> Pick(const FleetSnapshot& fleet, const v1::Route& r
     if (resolved && weight > 0) shares.push_back({*resolved, weight});
   }
   if (shares.empty()) return std::nullopt;
-  const uint64_t hash = TrafficPolicy::Hash(SideOf(rule, call));
+  const uint64_t hash = SideOf(rule, call);
   const TrafficTarget chosen = At(shares, hash);
   if (TakesCalls(fleet, chosen)) return chosen;
   Shares ready;

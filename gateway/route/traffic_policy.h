@@ -26,8 +26,9 @@ class CallTraits {
   virtual std::optional<std::string_view> Header(std::string_view name) const = 0;
   // A parameter of the request, as text.
   virtual std::optional<std::string_view> Parameter(std::string_view name) const = 0;
-  // Who calls: the same text for all calls of one caller.
-  virtual std::string_view caller() const = 0;
+  // Who calls, where nothing in the call says so: the same for all calls of one
+  // connection.
+  virtual uint64_t connection() const = 0;
 };
 
 // A version of a model; no version is the latest that takes calls. Borrows from

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <new>
+#include <tuple>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "base/status.h"
+#include "wire/caller.h"
 
 namespace torchfleet::worker {
 namespace {
@@ -69,11 +71,7 @@ absl::Status InferTask::CountBytes() {
 absl::Status InferTask::CheckModel(std::string_view route) const {
   const ModelSpec& spec = *spec_;
   std::string_view name = view_.model_name(), version = view_.model_version();
-  if (!route.empty()) {
-    const size_t slash = route.rfind('/');
-    name = route.substr(0, slash);
-    version = slash == std::string_view::npos ? "" : route.substr(slash + 1);
-  }
+  if (!route.empty()) std::tie(name, version) = wire::ParseRoute(route);
   if (name != spec.name) {
     return absl::NotFoundError(
         fmt::format("model '{}' is not here; this worker serves '{}'", Clip(name), spec.name));
