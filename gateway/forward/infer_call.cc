@@ -198,6 +198,7 @@ void InferCall::Finish(const net::GrpcStatus& status, const net::Headers* traile
   timer_.Stop();
   hedge_timer_.Stop();
   Count(status.code);
+  if (ShadowCall* const shadow = std::exchange(shadow_, nullptr)) shadow->CallEnded(status.ok());
   if (caller_) {
     net::Headers& headers = pool_.headers_;
     headers.Clear();
