@@ -1,5 +1,7 @@
 #include "tests/unit/gateway/fake_backend.h"
 
+#include <google/protobuf/text_format.h>
+
 #include <chrono>
 #include <map>
 #include <set>
@@ -101,15 +103,23 @@ TestGateway::TestGateway()
 
 TestGateway::~TestGateway() { edge_->Drain(absl::ZeroDuration()); }
 
-void TestGateway::SetFleet(const std::vector<TestWorker>& workers) {
+void TestGateway::SetFleet(const std::vector<TestWorker>& workers,
+                           const std::vector<std::string>& routes) {
   std::vector<registry::v1::Endpoint> endpoints;
   for (const TestWorker& worker : workers) {
     auto endpoint = MakeEndpoint(worker.id, worker.model, worker.version, worker.state);
     endpoint.mutable_worker()->set_address(worker.address);
     endpoints.push_back(endpoint);
   }
+  auto said = MakeSnapshot("i", endpoints);
+  for (const std::string& route : routes) {
+    auto* const added = said.mutable_snapshot()->add_routes();
+    if (!google::protobuf::TextFormat::ParseFromString(route, added)) {
+      throw std::runtime_error("no route: " + route);
+    }
+  }
   Fleet fleet;
-  const FleetChange change = fleet.Apply(MakeSnapshot("i", endpoints), clock_.Now()).change;
+  const FleetChange change = fleet.Apply(said, clock_.Now()).change;
   calls_.Add(change.new_models, clock_.Now());
   backends_.Update(change.addresses, clock_.Now());
   fleet_.Set(fleet.Snapshot());

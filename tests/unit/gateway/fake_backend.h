@@ -92,7 +92,9 @@ class TestGateway {
   TestGateway();
   ~TestGateway();
 
-  void SetFleet(const std::vector<TestWorker>& workers);
+  // `routes`: in the text format of Protocol Buffers.
+  void SetFleet(const std::vector<TestWorker>& workers,
+                const std::vector<std::string>& routes = {});
 
   inference::GRPCInferenceService::Stub& stub() { return *stub_; }
   std::shared_ptr<grpc::Channel> channel() { return channel_; }

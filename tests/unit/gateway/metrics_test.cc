@@ -30,6 +30,7 @@ TEST_CASE("GatewayMetrics: shows calls by model, and unknown models as one", "[g
                     .bytes_out = 100});
   mnist->Count(ModelCalls::Rescue::kRetry);
   mnist->Count(ModelCalls::Rescue::kEjectedSlow);
+  mnist->Count(ModelCalls::Rescue::kShadowDifferent);
   auto made_up = calls.Find("made up");
   made_up->of(0).Begin();
   made_up->of(0).End({.code = absl::StatusCode::kNotFound,
@@ -49,6 +50,8 @@ TEST_CASE("GatewayMetrics: shows calls by model, and unknown models as one", "[g
            R"(torchfleet_gateway_ejections_total{model="mnist",reason="slow"} 1)",
            R"(torchfleet_gateway_ejections_total{model="mnist",reason="silent"} 0)",
            R"(torchfleet_gateway_returns_total{model="other"} 0)",
+           R"(torchfleet_gateway_shadow_calls_total{model="mnist",result="different"} 1)",
+           R"(torchfleet_gateway_shadow_calls_total{model="mnist",result="skipped"} 0)",
            R"(torchfleet_gateway_call_duration_seconds_count{model="mnist"} 1)",
            R"(torchfleet_gateway_call_duration_seconds_bucket{model="mnist",le="0.0025"} 0)",
            R"(torchfleet_gateway_call_duration_seconds_bucket{model="mnist",le="0.005"} 1)",
