@@ -14,7 +14,7 @@ from harness.processes import LOAD_CORE, SUBJECT_CORE, Server, ours
 from harness.tables import Goal, Section, count, us
 
 MODEL = fleet.model(240)
-LEASE = 5
+LEASE = 2
 # Calls go on for so long after a worker was killed.
 LOOKED_AT = 0.5
 

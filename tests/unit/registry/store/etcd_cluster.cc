@@ -11,6 +11,7 @@
 
 #include <csignal>
 #include <stdexcept>
+#include <utility>
 #include <vector>
 
 namespace torchfleet::registry {
@@ -51,7 +52,8 @@ pid_t Spawn(std::vector<std::string> words, const std::string& log) {
 
 }  // namespace
 
-EtcdCluster::EtcdCluster(size_t members) {
+EtcdCluster::EtcdCluster(size_t members, std::vector<std::string> flags)
+    : flags_(std::move(flags)) {
   constexpr int kTries = 5;
   for (int i = 0; i < kTries; ++i) {
     if (StartAll(members)) return;
@@ -89,28 +91,29 @@ void EtcdCluster::Start(size_t member) {
   const std::string name = std::to_string(member);
   const std::string client = Url(started.client_port);
   const std::string peer = Url(started.peer_port);
-  started.process = Spawn({"etcd",
-                           "--name",
-                           name,
-                           "--data-dir",
-                           (folder_.path() / name).string(),
-                           "--listen-client-urls",
-                           client,
-                           "--advertise-client-urls",
-                           client,
-                           "--listen-peer-urls",
-                           peer,
-                           "--initial-advertise-peer-urls",
-                           peer,
-                           "--initial-cluster",
-                           cluster,
-                           "--heartbeat-interval",
-                           "50",
-                           "--election-timeout",
-                           "500",
-                           "--logger",
-                           "zap"},
-                          (folder_.path() / (name + ".log")).string());
+  std::vector<std::string> words = {"etcd",
+                                    "--name",
+                                    name,
+                                    "--data-dir",
+                                    (folder_.path() / name).string(),
+                                    "--listen-client-urls",
+                                    client,
+                                    "--advertise-client-urls",
+                                    client,
+                                    "--listen-peer-urls",
+                                    peer,
+                                    "--initial-advertise-peer-urls",
+                                    peer,
+                                    "--initial-cluster",
+                                    cluster,
+                                    "--heartbeat-interval",
+                                    "50",
+                                    "--election-timeout",
+                                    "500",
+                                    "--logger",
+                                    "zap"};
+  words.insert(words.end(), flags_.begin(), flags_.end());
+  started.process = Spawn(std::move(words), (folder_.path() / (name + ".log")).string());
 }
 
 void EtcdCluster::Kill(size_t member) {

@@ -18,7 +18,8 @@ namespace torchfleet::registry {
 
 class EtcdCluster {
  public:
-  explicit EtcdCluster(size_t members = 1);
+  // `flags` besides those that say who and where the members are.
+  explicit EtcdCluster(size_t members = 1, std::vector<std::string> flags = {});
   ~EtcdCluster();
 
   // For a store with keys of its own. `prefix` is any word.
@@ -43,6 +44,7 @@ class EtcdCluster {
   // Answers reads, which take a leader.
   bool WaitServing(size_t member);
 
+  const std::vector<std::string> flags_;
   TemporaryFolder folder_;
   std::vector<Member> members_;
 };

@@ -171,6 +171,27 @@ TEST_CASE("EtcdStore: without a majority writes fail as unavailable, and work ag
   CHECK(follower.broken() == "");
 }
 
+TEST_CASE("EtcdStore: without room writes are refused, reads and leases go on",
+          "[registry][store][etcd]") {
+  const EtcdCluster cluster(1, {"--quota-backend-bytes", "4194304"});
+  const auto store = Open(cluster.Address("x"));
+  const Follower follower(*store);
+  const LeaseId lease = *Grant(*store, absl::Minutes(10));
+  REQUIRE(Commit(*store, PutLive("workers/w", "here", lease)).ok());
+  const std::string large(1 << 20, 'x');
+  absl::StatusOr<uint64_t> committed = 0;
+  constexpr int kMoreThanFits = 20;
+  for (int i = 0; i < kMoreThanFits && committed.ok(); ++i) {
+    committed = Commit(*store, Put("models/a", large));
+  }
+  CHECK(absl::IsResourceExhausted(committed.status()));
+  CHECK(Latest(*store).ok());
+  CHECK(Renew(*store, lease).ok());
+  CHECK(Commit(*store, Remove("models/a")).ok());
+  CHECK(follower.texts(Space::kCatalogue).empty());
+  CHECK(follower.texts(Space::kLive) == Texts{{"workers/w", "here"}});
+}
+
 TEST_CASE("EtcdStore: no cluster is said with its address", "[registry][store][etcd]") {
   const MonotonicClock clock;
   const EtcdAddress nobody{.members = {"127.0.0.1:1"}, .prefix = "x"};
