@@ -19,13 +19,13 @@ from harness.bench import Bench  # noqa: E402
 from harness.peers import NotThere  # noqa: E402
 from harness.processes import CORES  # noqa: E402
 from rows import (catalogue, digits, discovery, encoder, fleet, generator, idle,  # noqa: E402
-                  models,
-                  overload, proxy, rest, worker)
+                  models, overload, proxy, registry, rest, worker)
 
 ROWS = {"fleet": fleet.measure, "sizes": proxy.measure_sizes, "large": proxy.measure_megabytes,
         "latency": proxy.measure_latency, "many": proxy.measure_many, "tls": proxy.measure_tls,
         "models": models.measure, "rest": rest.measure, "generator": generator.measure,
         "idle": idle.measure, "news": discovery.measure_news, "swap": discovery.measure_swap,
+        "registry": registry.measure_fleet, "stampede": registry.measure_stampede,
         "digits": digits.measure,
         "overhead": worker.measure_overhead, "batching": worker.measure_batching,
         "adaptive": worker.measure_adaptive, "encoder": encoder.measure,

@@ -58,6 +58,9 @@ void AddUp(CLI::App& app, UpOptions& options) {
   AddFlag(*up, "--repository", options.repository, "The model repository");
   AddFlag(*up, "--listen", options.listen, "host:port for callers; port 0 takes a free one");
   up->add_option("--replicas", options.replicas, "MODEL=N: so many workers for that model");
+  AddFlag(*up, "--store", options.store,
+          "Where the registry keeps its catalogue: memory, sqlite:PATH or etcd:HOST:PORT;\n"
+          "sqlite:REPOSITORY/.torchfleet/registry.db by default");
   AddFlag(*up, "--worker-binary", options.worker_binary,
           "The worker's binary, beside this one or as a path");
   AddFlag(*up, "--log-format", options.log_format, "Logs as text, or as one JSON object a line")

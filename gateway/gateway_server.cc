@@ -44,6 +44,11 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
   const int threads = options.threads == 0 ? cores : options.threads;
   auto gateway = std::unique_ptr<GatewayServer>(new GatewayServer(static_cast<size_t>(threads)));
   ASSIGN_OR_RETURN(gateway->operators_, OperatorServer::Start(options.operator_listen));
+  if (options.model_control && options.worker.empty()) {
+    gateway->control_ =
+        std::make_unique<ModelControl>(options.registry, gateway->fleet_, gateway->backends_);
+    gateway->front_.Allow(*gateway->control_);
+  }
   ASSIGN_OR_RETURN(
       gateway->edge_,
       Edge::Start(
@@ -68,6 +73,7 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
     gateway->Publish(FleetSnapshot::ForWorker(options.worker),
                      {.addresses = {{options.worker, 0}}});
   }
+  gateway->watch_.Start();
   gateway->metrics_ =
       std::make_shared<GatewayMetrics>(gateway->calls_, gateway->fleet_, *connected);
   gateway->operators_->Register(gateway->metrics_);

@@ -20,6 +20,7 @@
 #include "gateway/edge/inference_front.h"
 #include "gateway/forward/backend.h"
 #include "gateway/forward/model_calls.h"
+#include "gateway/forward/worker_watch.h"
 #include "gateway/metrics/gateway_metrics.h"
 
 namespace torchfleet::gateway {
@@ -32,6 +33,8 @@ struct GatewayOptions {
   // Where the fleet is kept, to start from when no registry answers; empty:
   // nowhere.
   std::string fleet_file = {};
+  // Callers may load and unload models.
+  bool model_control = false;
   // host:port of the one worker that answers every call; empty to follow the
   // registry.
   std::string worker;
@@ -71,11 +74,13 @@ class GatewayServer {
   BackendTable backends_;
   ModelCallsTable calls_;
   InferenceFront front_;
+  std::unique_ptr<ModelControl> control_;
   std::atomic<bool> registry_connected_ = false;  // without a follower
   std::shared_ptr<GatewayMetrics> metrics_;
   std::unique_ptr<OperatorServer> operators_;
   std::unique_ptr<Edge> edge_;
   std::unique_ptr<FleetFollower> follower_;
+  WorkerWatch watch_{fleet_, backends_, calls_, clock_};
 
   std::mutex serving_mu_;
   // Guarded by serving_mu_.

@@ -27,6 +27,8 @@ int Run(int argc, char** argv) {
           "with commas between");
   AddFlag(app, "--fleet-file", options.fleet_file,
           "Keep the fleet in this file, and start from it when no registry answers");
+  app.add_flag("--model-control", options.model_control,
+               "Callers may load and unload models, for everybody");
   AddFlag(app, "--worker", options.worker,
           "host:port of one worker that answers every call, in place of a registry");
   AddFlag(app, "--threads", options.threads,

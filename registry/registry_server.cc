@@ -76,7 +76,7 @@ void RegistryServer::Stop() {
   server_->Drain(absl::Seconds(1));
 }
 
-void RegistryServer::OnChange() { publisher_.OnChange(); }
+void RegistryServer::OnChange(bool urgent) { publisher_.OnChange(urgent); }
 
 void RegistryServer::OnDrainWishes(const std::vector<std::string>& worker_ids) {
   sessions_.PushDrains(worker_ids);

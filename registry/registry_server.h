@@ -51,7 +51,7 @@ class RegistryServer : private FleetListener {
   RegistryServer(const Options& options, std::unique_ptr<Store> store, bool dear_writes,
                  const Clock& clock);
 
-  void OnChange() override;
+  void OnChange(bool urgent) override;
   void OnDrainWishes(const std::vector<std::string>& worker_ids) override;
   void OnAvailable(bool available) override;
   absl::Status Ready() const;

@@ -14,7 +14,7 @@ from harness.processes import LOAD_CORE, SUBJECT_CORE, Server, ours
 from harness.tables import Goal, Section, count, us
 
 MODEL = fleet.model(240)
-LEASE = 5
+LEASE = 2
 # Calls go on for so long after a worker was killed.
 LOOKED_AT = 0.5
 
@@ -25,8 +25,8 @@ def _quantile(values, share):
 
 
 def _registry(bench):
-    return bench.keep(Server([ours("torchfleet-registry"), "--listen", "127.0.0.1:0", "--lease",
-                              f"{LEASE}s", "--log-level", "error"], LOAD_CORE, ready="fd"))
+    return bench.keep(Server([ours("torchfleet-registry"), "--listen", "127.0.0.1:0", "--store",
+                              "memory", "--lease", f"{LEASE}s", "--log-level", "error"], LOAD_CORE, ready="fd"))
 
 
 def _gateway(bench, registry):

@@ -1,6 +1,6 @@
 // torchfleet-bench-catalogue-writer: how many writes a second a disk takes.
 //
-//   --writers 0    a loop of write and fdatasync of a file's next KiB
+//   --writers 0    a loop of write and fdatasync of the next KiB of a plain file
 //   --writers N    N at a time into a catalogue in SQLite, 1 KiB each, each after
 //                  the one before it was acknowledged
 //
@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <future>
 #include <latch>
 #include <string>
 #include <thread>
@@ -50,34 +51,62 @@ std::vector<double> Repeat(double seconds, const std::function<bool()>& call) {
 
 std::vector<double> WriteFile(const Options& options) {
   const std::string path = options.folder + "/plain";
-  const int fd = open(path.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
-  std::vector<double> took = Repeat(options.seconds, [&] {
-    return write(fd, kValue->data(), kValue->size()) == static_cast<ssize_t>(kValue->size()) &&
-           fdatasync(fd) == 0;
-  });
+  const int fd = open(path.c_str(), O_CREAT | O_TRUNC | O_RDWR | O_CLOEXEC, 0600);
+  const auto size = static_cast<ssize_t>(kValue->size());
+  constexpr int kPlaces = 4096;
+  const auto put = [&](int i) {
+    return pwrite(fd, kValue->data(), kValue->size(), (i % kPlaces) * size) == size;
+  };
+  for (int i = 0; i < kPlaces; ++i) {
+    if (!put(i)) return {};
+  }
+  fsync(fd);
+  std::vector<double> took =
+      Repeat(options.seconds, [&, i = 0]() mutable { return put(i++) && fdatasync(fd) == 0; });
   close(fd);
   return took;
+}
+
+// One key; waits for the answer.
+bool Put(registry::Store& store, const std::string& key) {
+  bool written = false;
+  std::latch answered(1);
+  store.Commit({.writes = {{.key = key, .value = kValue}}},
+               [&](const absl::StatusOr<uint64_t>& revision) {
+                 written = revision.ok();
+                 answered.count_down();
+               });
+  answered.wait();
+  return written;
+}
+
+// The plain file has its size, and so has the log of a registry that has run for
+// a while.
+bool FillLog(registry::Store& store) {
+  for (int i = 0; i < 60; ++i) {
+    registry::Transaction transaction;
+    for (size_t k = 0; k < registry::kMaxWrites; ++k) {
+      transaction.writes.push_back({.key = fmt::format("models/{}", k), .value = kValue});
+    }
+    std::promise<bool> written;
+    store.Commit(std::move(transaction), [&](const absl::StatusOr<uint64_t>& revision) {
+      written.set_value(revision.ok());
+    });
+    if (!written.get_future().get()) return false;
+  }
+  return true;
 }
 
 std::vector<double> WriteCatalogue(const Options& options) {
   const MonotonicClock clock;
   auto store = registry::SqliteStore::Open(options.folder + "/registry.db", clock);
-  if (!store.ok()) return {};
+  if (!store.ok() || !FillLog(**store)) return {};
   std::vector<std::vector<double>> took(static_cast<size_t>(options.writers));
   std::vector<std::jthread> writers;
   for (size_t w = 0; w < took.size(); ++w) {
     writers.emplace_back([&, w] {
       took[w] = Repeat(options.seconds, [&, i = 0]() mutable {
-        bool written = false;
-        std::latch answered(1);
-        (*store)->Commit(
-            {.writes = {{.key = fmt::format("models/{}-{}", w, i++ % 100), .value = kValue}}},
-            [&](const absl::StatusOr<uint64_t>& revision) {
-              written = revision.ok();
-              answered.count_down();
-            });
-        answered.wait();
-        return written;
+        return Put(**store, fmt::format("models/{}-{}", w, i++ % 100));
       });
     });
   }

@@ -2,8 +2,8 @@
 // server beside it: a process, a connection each.
 //
 //   torchfleet-bench-registry-peers workers HOST:PORT COUNT RENEWALS CHANGES
-//       COUNT workers register; then so many renewals a second go round them,
-//       and so many of these with another load than before
+//       COUNT workers register; so many renewals a second go round them, and so
+//       many of these with another load than before; below zero: another state
 //   … watchers HOST:PORT COUNT            watch the fleet
 //   … snapshots HOST:PORT COUNT           one after another; milliseconds to each
 //   … puts HOST:PORT KEYS PUTS            etcd: so many a second, a key after
@@ -84,7 +84,7 @@ class Pace {
   Pace(net::Loop& loop, double rate, std::function<void()> act)
       : loop_(loop), rate_(rate), act_(std::move(act)), timer_(loop, [this] { Tick(); }) {}
   void Begin() {
-    began_ = loop_.now();
+    began_ = MonotonicClock().Now();
     timer_.Start(kTick);
   }
 
@@ -107,8 +107,11 @@ class Workers : public Peers {
  public:
   Workers(net::Loop& loop, net::Address address, size_t count, double renewals, double changes)
       : Peers(loop, std::move(address), count),
-        change_share_(renewals > 0 ? changes / renewals : 0),
-        pace_(loop, renewals, [this] { RenewNext(); }) {}
+        change_share_(renewals > 0 ? std::abs(changes) / renewals : 0),
+        states_change_(changes < 0),
+        pace_(loop, renewals, [this] { RenewNext(); }) {
+    pace_.Begin();
+  }
 
  private:
   struct Worker : net::GrpcClientHandler {
@@ -118,6 +121,7 @@ class Workers : public Peers {
       response.ParseFromArray(message.bytes().data(), static_cast<int>(message.size()));
       if (response.has_registered()) {
         epoch = response.registered().epoch();
+        workers.registered_.push_back(this);
         workers.OneIsReady();
       } else {
         ++workers.counts.answered;
@@ -134,6 +138,7 @@ class Workers : public Peers {
     net::GrpcClientCall* call = nullptr;
     uint64_t epoch = 0;
     uint32_t queued = 0;
+    uint32_t turns = 0;
     bool waits = false;
   };
 
@@ -164,21 +169,22 @@ class Workers : public Peers {
     request.mutable_register_()->set_state(v1::WORKER_STATE_READY);
     worker.call->Send(request.SerializeAsString());
   }
-  void AllAreReady() override { pace_.Begin(); }
-
   void RenewNext() {
-    Worker& worker = *workers_[next_++ % workers_.size()];
+    if (registered_.empty()) return;
+    next_ = next_ + 1 < registered_.size() ? next_ + 1 : 0;
+    Worker& worker = *registered_[next_];
     // One that has not been answered is not asked again.
     if (!worker.call || worker.waits) return;
     changes_due_ += change_share_;
     if (changes_due_ >= 1) {
       changes_due_ -= 1;
-      ++worker.queued;
+      ++(states_change_ ? worker.turns : worker.queued);
       ++counts.changes;
     }
     v1::AnnounceRequest request;
     request.mutable_renew()->set_epoch(worker.epoch);
-    request.mutable_renew()->set_state(v1::WORKER_STATE_READY);
+    request.mutable_renew()->set_state(worker.turns % 2 ? v1::WORKER_STATE_DRAINING
+                                                        : v1::WORKER_STATE_READY);
     request.mutable_renew()->mutable_load()->set_queued(worker.queued);
     worker.call->Send(request.SerializeAsString());
     worker.waits = true;
@@ -186,8 +192,11 @@ class Workers : public Peers {
   }
 
   const double change_share_;
+  const bool states_change_;
   double changes_due_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
+  // Leases run from here on, whoever else has still to come.
+  std::vector<Worker*> registered_;
   size_t next_ = 0;
   Pace pace_;
 };

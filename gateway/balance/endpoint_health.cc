@@ -10,6 +10,9 @@ constexpr auto kRelaxed = std::memory_order_relaxed;
 // What was reported counts for less and less until then.
 constexpr int64_t kReportHolds = 1'000'000'000;
 // Latency that rises is believed sooner than one that falls.
+// What was long ago is half believed after this, so that who was slow once is
+// tried again.
+constexpr double kForgetting = 5e9;
 constexpr double kRising = 0.3e9, kFalling = 1e9;
 // No worker need be left alone for longer, whatever it says.
 constexpr absl::Duration kLongestPause = absl::Milliseconds(100);
@@ -109,14 +112,18 @@ double EndpointHealth::others(Instant now) const {
 }
 
 void EndpointHealth::Renewed(Instant now) {
-  latency_.store(0, kRelaxed);
-  paused_until_.store(0, kRelaxed);
   reported_.store(0, kRelaxed);
-  errors_in_a_row_.store(0, kRelaxed);
-  Spoke();
+  Forgive();
   life_.fetch_add(1, kRelaxed);
   SetLimit(kHighestLimit);
   SetReturned(now);
+}
+
+void EndpointHealth::Forgive() {
+  latency_.store(0, kRelaxed);
+  paused_until_.store(0, kRelaxed);
+  errors_in_a_row_.store(0, kRelaxed);
+  Spoke();
 }
 
 void EndpointHealth::SetReturned(Instant now) {
@@ -134,7 +141,9 @@ BalanceCandidate EndpointHealth::Candidate(Instant at) const {
   }
   candidate.full = ours >= limit();
   candidate.load = static_cast<double>(ours) + others(at);
-  candidate.latency = static_cast<double>(latency_.load(kRelaxed));
+  const auto silence = static_cast<double>(std::max<int64_t>(0, now - observed_.load(kRelaxed)));
+  candidate.latency =
+      static_cast<double>(latency_.load(kRelaxed)) * kForgetting / (kForgetting + silence);
   candidate.weight = std::max(1U, capacity());
   const int64_t age = now - since_.load(kRelaxed);
   if (age < Nanos(kSlowStart)) {

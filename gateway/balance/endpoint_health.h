@@ -80,6 +80,8 @@ class EndpointHealth {
   void SetEjected(Standing standing) { standing_.store(standing, std::memory_order_relaxed); }
   // It takes calls again, few at first.
   void SetReturned(Instant now);
+  // What it failed at and how long it took is forgotten.
+  void Forgive();
   EndpointJudgement& judgement() { return judgement_; }
 
  private:

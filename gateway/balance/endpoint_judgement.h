@@ -32,19 +32,19 @@ enum class EjectionState : uint8_t { kServing, kEjected, kProbed };
 
 struct EndpointJudgement {
   uint64_t life = 0;
-  EndpointTotals counted;
+  EndpointTotals counted = {};
   // Fading sums: of a few seconds, and of the last one.
   double answers = 0, errors = 0;
   double recent_answers = 0, recent_latency = 0, recent_log_latency = 0;
 
   EjectionState state = EjectionState::kServing;
-  Instant until;      // ejected so long
-  int ejections = 0;  // in a row
-  Instant returned;   // served since
-  bool for_slowness = false;
+  Instant until = {};     // ejected so long
+  int ejections = 0;      // in a row
+  Instant returned = {};  // has served since
 
   // Microseconds of a call that does not wait.
   double baseline = 0;
+  Instant limit_stands_until = {};
 };
 
 }  // namespace torchfleet::gateway

@@ -108,6 +108,7 @@ void FleetEdits::EditVersion(const std::string& model, const std::string& number
     into.versions.erase(number);
     return;
   }
+  if (version.number == 0) version.number = ++versions_known_;
   version.ready = ReadyAddresses(version);
   into.versions[number] = std::make_shared<const FleetVersion>(std::move(version));
 }

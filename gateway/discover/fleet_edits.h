@@ -60,6 +60,7 @@ class FleetEdits {
                    FleetModel& into);
 
   bool seen_ = false;
+  uint64_t versions_known_ = 0;
   std::map<std::string, ModelEdit> edits_;
   SharedMap<std::shared_ptr<const registry::v1::Route>>::Changes routes_;
   // Versions that are known without an endpoint, by model.

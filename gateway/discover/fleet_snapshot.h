@@ -3,6 +3,7 @@
 // serve them. A value; nobody changes it once it is published, and what one change
 // leaves alone the next snapshot shares with the last: models, versions, endpoints.
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,6 +25,9 @@ struct VersionLess {
 
 // What is known of one version of a model.
 struct FleetVersion {
+  // The same for as long as the version is known, whatever changes of it; another
+  // version's never. 0: none was given.
+  uint64_t number = 0;
   // By worker_id, each with its condition but not its load, which comes with its
   // answers. None when the catalogue alone knows the version, or all have left and
   // it is not yet forgotten.

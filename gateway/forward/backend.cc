@@ -69,7 +69,10 @@ void BackendTable::Update(const std::map<std::string, std::optional<uint64_t>>& 
   for (const auto& [address, epoch] : changes) {
     const auto known = table->find(address);
     if (!epoch) {
-      if (known != table->end()) next[address] = std::nullopt;
+      if (known != table->end()) {
+        known->second->SetLeft();
+        next[address] = std::nullopt;
+      }
       epochs_.erase(address);
       continue;
     }

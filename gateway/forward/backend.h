@@ -12,6 +12,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -42,17 +43,24 @@ class Backend {
 
   // Of gRPC's library, for calls that are no inference; connected by the first.
   grpc::GenericStub& stub();
+  const std::string& address() const { return address_; }
   // Nothing when the address cannot be resolved.
   const std::optional<net::Address>& net_address() const { return net_address_; }
 
   EndpointHealth& health() { return health_; }
   const EndpointHealth& health() const { return health_; }
 
+  // The fleet no longer names its address; another Backend takes its place if it
+  // does again.
+  void SetLeft() { left_.store(true, std::memory_order_relaxed); }
+  bool left() const { return left_.load(std::memory_order_relaxed); }
+
   // Connects at once instead of waiting for its turn: a new process is there.
   void Reconnect(Instant now);
 
  private:
   const std::string address_;
+  std::atomic<bool> left_ = false;
   const std::optional<net::Address> net_address_;
   std::mutex mu_;
   std::shared_ptr<grpc::Channel> channel_ ABSL_GUARDED_BY(mu_);

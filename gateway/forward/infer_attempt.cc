@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "gateway/forward/header_rules.h"
+#include "gateway/forward/hedge_policy.h"
 #include "gateway/forward/infer_call.h"
 #include "gateway/forward/method_names.h"
 #include "gateway/forward/pushback.h"
@@ -36,12 +37,11 @@ net::GrpcStatus BrokenOff(net::CloseCode code) {
 
 }  // namespace
 
-std::shared_ptr<Backend> InferCall::ChooseBackend() const {
-  const BalanceChoice choice = group_->Choose(pool_.loop_.now(), Random(), tried_);
-  return choice.index ? group_->backends[*choice.index] : nullptr;
+BalanceChoice InferCall::Choose() const {
+  return group_->Choose(pool_.loop_.now(), Random(), tried_);
 }
 
-bool InferCall::Try(std::shared_ptr<Backend> backend) {
+bool InferCall::Try(const std::shared_ptr<Backend>& backend, bool hedge) {
   tried_.push_back(backend.get());
   net::Http2Connection* const link =
       backend->net_address() ? pool_.links_.Find(*backend->net_address()) : nullptr;
@@ -49,16 +49,16 @@ bool InferCall::Try(std::shared_ptr<Backend> backend) {
     backend->health().Unreachable(pool_.loop_.now());
     return false;
   }
-  backend_ = std::move(backend);
-  backend_->health().Begin(pool_.index_);
-  attempted_ = pool_.loop_.now();
-  attempt_over_ = false;
+  Attempt& attempt = attempts_[attempts_[0].stream ? 1 : 0];
+  attempt.backend = backend;
+  attempt.backend->health().Begin(pool_.index_);
+  attempt.hedge = hedge;
   net::Headers& headers = pool_.headers_;
   headers.Clear();
   headers.Add(":method", "POST");
   headers.Add(":scheme", "http");
   headers.Add(":path", kInferMethod);
-  headers.Add(":authority", backend_->net_address()->text);
+  headers.Add(":authority", backend->net_address()->text);
   headers.Add("te", "trailers");
   headers.Add("content-type", kContentType);
   if (deadline_ != Instant::Infinite()) {
@@ -66,81 +66,137 @@ bool InferCall::Try(std::shared_ptr<Backend> backend) {
   }
   AddTravelling(caller_->headers(), headers);
   headers.Add(wire::kCallerHeader, fmt::format("{}-{}", pool_.gateway_, caller_->connection()));
+  if (route_->redirected) {
+    headers.Add(wire::kRouteHeader, fmt::format("{}/{}", route_->model, route_->version));
+  }
   ids_.AddTo(headers);
-  worker_ = link->Open(headers, /*end=*/false, worker_side_);
-  kept_.SendTo(*worker_);
-  if (caller_ended_) worker_->Send(net::Slice(), /*end=*/true);
+  attempt.stream = link->Open(headers, /*end=*/false, attempt);
+  kept_.SendTo(*attempt.stream);
+  attempt.began = pool_.loop_.now();
+  if (caller_ended_) {
+    attempt.stream->Send(net::Slice(), /*end=*/true);
+    Await(attempt);
+  }
   return true;
 }
 
-// The attempt is over, however its stream goes on.
-void InferCall::LetGo() {
-  if (std::exchange(attempt_over_, true) || !backend_) return;
-  backend_->health().End(pool_.index_);
-  backend_.reset();
+void InferCall::Await(Attempt& attempt) {
+  const Instant now = pool_.loop_.now();
+  attempt.began = now;
+  if (attempt.hedge || !kept_.whole()) return;
+  const auto delay = HedgePolicy::Delay(calls_->of(pool_.index_).usual().Get(), deadline_ - now,
+                                        group_->backends.size() - tried_.size());
+  if (delay) hedge_timer_.Start(*delay);
 }
 
-// A stream that was given up may go on for a while, and its call be another's.
+void InferCall::Hedge() {
+  if (finished_ || answering_ || !kept_.whole() || tried_.size() >= kMaxAttempts) return;
+  const BalanceChoice choice = Choose();
+  if (!HedgePolicy::MayGo(choice) || !calls_->budget().Withdraw(pool_.loop_.now())) return;
+  calls_->Count(ModelCalls::Rescue::kHedge);
+  Try(At(choice), /*hedge=*/true);
+}
 
-void InferCall::WorkerSide::OnSent(net::Stream& stream, size_t count) {
-  if (call.worker_ != &stream) return;
+void InferCall::LetGo(Attempt& attempt) {
+  if (attempt.over()) return;
+  attempt.backend->health().End(pool_.index_);
+  attempt.backend.reset();
+}
+
+void InferCall::GiveUp(Attempt& attempt) {
+  const Instant now = pool_.loop_.now();
+  const absl::Duration elapsed = now - attempt.began;
+  if (&attempt != answering_ && caller_ended_ &&
+      HedgePolicy::WasSilent(calls_->of(pool_.index_).usual().Get(), elapsed)) {
+    attempt.backend->health().Silent(now, elapsed);
+    // How long it would have taken nobody knows: longer than this.
+    if (!attempt.hedge) calls_->of(pool_.index_).usual().Add(elapsed);
+  }
+  LetGo(attempt);
+  GiveUpStream(attempt);
+}
+
+// It may tell its end when this is another call's attempt.
+void InferCall::GiveUpStream(Attempt& attempt) {
+  if (net::Stream* const stream = std::exchange(attempt.stream, nullptr)) {
+    stream->Reset(net::CloseCode::kCancel);
+  }
+}
+
+void InferCall::Attempt::OnSent(net::Stream& from, size_t count) {
+  if (stream != &from) return;
   // A retry sends what the caller's window was given back for already.
   const size_t back = std::min(count, call.unconsumed_);
   call.unconsumed_ -= back;
   if (call.caller_) call.caller_->Consumed(back);
 }
 
-void InferCall::WorkerSide::OnHeaders(net::Stream& stream, bool end) {
-  if (call.worker_ != &stream || call.finished_) return;
-  const std::string_view http = stream.headers().ValueOr(":status", "");
+void InferCall::Attempt::OnHeaders(net::Stream& from, bool end) {
+  if (stream != &from || over() || call.finished_) return;
+  const std::string_view http = from.headers().ValueOr(":status", "");
   if (end || http != "200") {
-    const net::GrpcStatus status = net::ReadGrpcStatus(stream.headers(), http);
-    const bool answered = stream.headers().Find("grpc-status").has_value();
-    return call.AttemptFailed(status, answered ? FailureSource::kWorker : FailureSource::kBroken,
-                              &stream.headers());
+    const net::GrpcStatus status = net::ReadGrpcStatus(from.headers(), http);
+    const bool answered = from.headers().Find("grpc-status").has_value();
+    return call.AttemptFailed(
+        this, status, answered ? FailureSource::kWorker : FailureSource::kBroken, &from.headers());
   }
-  const Instant now = call.pool_.loop_.now();
-  call.backend_->health().Answered(call.pool_.index_, now, now - call.attempted_);
-  call.kept_.Drop();
-  call.answering_ = true;
+  call.Answered(*this);
   net::Headers& headers = call.pool_.headers_;
   headers.Clear();
   headers.Add(":status", "200");
   headers.Add("content-type", kContentType);
-  AddTravelling(stream.headers(), headers);
+  AddTravelling(from.headers(), headers);
   call.caller_->SendHeaders(headers, /*end=*/false);
 }
 
-void InferCall::WorkerSide::OnBody(net::Stream& stream, const net::Slice& bytes) {
-  if (call.worker_ != &stream || call.finished_ || call.attempt_over_) {
-    return stream.Consumed(bytes.size());
+void InferCall::Answered(Attempt& attempt) {
+  answering_ = &attempt;
+  hedge_timer_.Stop();
+  const Instant now = pool_.loop_.now();
+  const absl::Duration latency = now - attempt.began;
+  attempt.backend->health().Answered(pool_.index_, now, latency);
+  if (attempt.hedge) {
+    calls_->Count(ModelCalls::Rescue::kHedgeWon);
+  } else {
+    calls_->of(pool_.index_).usual().Add(latency);
+  }
+  for (Attempt& other : attempts_) {
+    if (&other != &attempt && !other.over()) GiveUp(other);
+  }
+  kept_.Drop();
+}
+
+void InferCall::Attempt::OnBody(net::Stream& from, const net::Slice& bytes) {
+  if (stream != &from || call.answering_ != this || call.finished_) {
+    return from.Consumed(bytes.size());
   }
   call.bytes_out_ += bytes.size();
   call.caller_->Send(bytes, /*end=*/false);
 }
 
-void InferCall::WorkerSide::OnEnd(net::Stream& stream) {
-  if (call.worker_ != &stream || call.finished_ || call.attempt_over_) return;
-  const net::GrpcStatus status = net::ReadGrpcStatus(stream.trailers(), "200");
-  call.TakeReport(stream.trailers());
-  call.LetGo();
-  call.Finish(call.StatusForCaller(status, stream.trailers().Find("grpc-status").has_value()),
-              &stream.trailers());
+void InferCall::Attempt::OnEnd(net::Stream& from) {
+  if (stream != &from || call.answering_ != this || call.finished_) return;
+  const net::GrpcStatus status = net::ReadGrpcStatus(from.trailers(), "200");
+  call.TakeReport(*this, from.trailers());
+  call.LetGo(*this);
+  call.Finish(call.StatusForCaller(status, from.trailers().Find("grpc-status").has_value()),
+              &from.trailers());
 }
 
-void InferCall::WorkerSide::OnClosed(net::Stream& stream, net::CloseCode code) {
-  if (call.worker_ != &stream) return;
-  call.worker_ = nullptr;
-  if (!call.finished_ && !call.attempt_over_) {
+void InferCall::Attempt::OnClosed(net::Stream& from, net::CloseCode code) {
+  if (stream != &from) return;
+  stream = nullptr;
+  if (!call.finished_ && !over()) {
     const bool never_sent =
         code == net::CloseCode::kNeverSent || code == net::CloseCode::kRefusedStream;
-    call.AttemptFailed(BrokenOff(code),
+    call.AttemptFailed(this, BrokenOff(code),
                        never_sent ? FailureSource::kNeverSent : FailureSource::kBroken, nullptr);
   }
   call.RecycleWhenClosed();
 }
 
-void InferCall::AttemptFailed(const net::GrpcStatus& status, FailureSource source,
+// `attempt`: null when there was nobody to try.
+void InferCall::AttemptFailed(Attempt* attempt, const net::GrpcStatus& status, FailureSource source,
                               const net::Headers* trailers) {
   const bool answered = source == FailureSource::kWorker;
   AttemptFailure failure{.code = status.code, .source = source};
@@ -149,26 +205,32 @@ void InferCall::AttemptFailed(const net::GrpcStatus& status, FailureSource sourc
     pushback = ReadPushback(status, trailers);
     failure.no_retry = pushback.no_retry;
   }
-  if (backend_) {
-    if (trailers) TakeReport(*trailers);
-    TellHealth(failure, pushback.pause);
+  if (attempt) {
+    if (trailers) TakeReport(*attempt, *trailers);
+    TellHealth(attempt->backend->health(), failure, pushback.pause);
+    LetGo(*attempt);
   }
-  LetGo();
   if (status.ok() && answered) return Finish(status, trailers);  // an answer without a message
+  const bool another_runs = !attempts_[0].over() || !attempts_[1].over();
+  if (!answering_ && another_runs && RetryPolicy::MayTryAnother(failure)) {
+    GiveUpStream(*attempt);
+    return;
+  }
   if (TryAnother(failure)) return;
   Finish(StatusForCaller(status, answered), trailers);
 }
 
-void InferCall::TakeReport(const net::Headers& trailers) {
+void InferCall::TakeReport(Attempt& attempt, const net::Headers& trailers) {
   const auto text = trailers.Find(wire::kLoadHeader);
   if (!text) return;
   if (const auto report = wire::ParseLoadReport(*text)) {
-    backend_->health().Reported(pool_.loop_.now(), report->requests, report->capacity);
+    attempt.backend->health().Reported(pool_.loop_.now(), report->requests, report->capacity);
   }
 }
 
-void InferCall::TellHealth(const AttemptFailure& failure, absl::Duration pause) {
-  EndpointHealth& health = backend_->health();
+// What a failed attempt says of its worker.
+void InferCall::TellHealth(EndpointHealth& health, const AttemptFailure& failure,
+                           absl::Duration pause) {
   const Instant now = pool_.loop_.now();
   switch (RetryPolicy::Meaning(failure)) {
     case FailureMeaning::kUnreachable:
@@ -187,15 +249,19 @@ void InferCall::TellHealth(const AttemptFailure& failure, absl::Duration pause) 
 }
 
 bool InferCall::TryAnother(const AttemptFailure& failure) {
-  while (!answering_ && kept_.whole() && route_ && RetryPolicy::MayTryAnother(failure) &&
+  while (!answering_ && kept_.whole() && group_ && RetryPolicy::MayTryAnother(failure) &&
          tried_.size() < kMaxAttempts && caller_) {
-    auto backend = ChooseBackend();
-    if (!backend || !calls_->budget().Withdraw(pool_.loop_.now())) return false;
-    calls_->CountRetry();
+    const Instant now = pool_.loop_.now();
+    const BalanceChoice choice = Choose();
+    // One more attempt where there was nobody a moment ago rescues no call.
+    if (!choice.index || (choice.aside && At(choice)->health().UnreachableLately(now)) ||
+        !calls_->budget().Withdraw(now)) {
+      return false;
+    }
+    calls_->Count(ModelCalls::Rescue::kRetry);
     // The failed attempt's stream may still close; it is not the call's then.
-    if (worker_) worker_->Reset(net::CloseCode::kCancel);
-    worker_ = nullptr;
-    if (Try(std::move(backend))) return true;
+    for (Attempt& attempt : attempts_) GiveUpStream(attempt);
+    if (Try(At(choice), /*hedge=*/false)) return true;
   }
   return false;
 }

@@ -2,12 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <random>
 #include <utility>
 
 #include "base/grpc_status.h"
 #include "base/status.h"
 #include "gateway/forward/header_rules.h"
 #include "gateway/forward/method_names.h"
+#include "gateway/forward/pushback.h"
+#include "net/grpc/message_reader.h"
+#include "wire/parameter_scan.h"
 
 namespace torchfleet::gateway {
 namespace {
@@ -32,13 +36,49 @@ net::GrpcStatus ToNet(const absl::Status& status) {
   return {.code = status.code(), .message = wire.error_message(), .details = wire.error_details()};
 }
 
+uint64_t Random() {
+  thread_local std::minstd_rand engine{std::random_device{}()};
+  return engine();
+}
+
+// What rules may ask of an inference call: its headers, and the beginning of its
+// body in one piece or two.
+class InferTraits final : public CallTraits {
+ public:
+  InferTraits(const net::Stream& caller, std::string_view before, std::string_view bytes)
+      : caller_(caller), before_(before), bytes_(bytes) {}
+
+  std::optional<std::string_view> Header(std::string_view name) const override {
+    return caller_.headers().Find(name);
+  }
+  std::optional<std::string_view> Parameter(std::string_view name) const override {
+    if (!before_.empty() && whole_.empty()) whole_ = std::string(before_).append(bytes_);
+    const std::string_view body = before_.empty() ? bytes_ : whole_;
+    if (body.size() < net::kGrpcPrefixSize) return std::nullopt;
+    found_ = wire::FindParameter(body.substr(net::kGrpcPrefixSize), name);
+    return found_;
+  }
+  uint64_t connection() const override { return caller_.connection(); }
+
+ private:
+  const net::Stream& caller_;
+  const std::string_view before_, bytes_;
+  // What Parameter gave out last, and what it looked at.
+  mutable std::string whole_;
+  mutable std::optional<std::string> found_;
+};
+
 }  // namespace
 
 InferCall::InferCall(InferCallPool& pool)
-    : pool_(pool), worker_side_(*this), timer_(pool.loop_, [this] {
-        Finish(absl::DeadlineExceededError(fmt::format(
-            "the deadline passed before a worker of model '{}' answered", Clip(record_->model))));
-      }) {}
+    : pool_(pool),
+      timer_(pool.loop_,
+             [this] {
+               Finish(absl::DeadlineExceededError(
+                   fmt::format("the deadline passed before a worker of model '{}' answered",
+                               Clip(record_->model))));
+             }),
+      hedge_timer_(pool.loop_, [this] { Hedge(); }) {}
 
 void InferCall::OnHeaders(net::Stream& stream, bool end) {
   began_ = pool_.loop_.now();
@@ -68,14 +108,20 @@ void InferCall::OnBody(net::Stream& stream, const net::Slice& bytes) {
     return;
   }
   if (!answering_) kept_.Add(bytes);
-  if (worker_) worker_->Send(bytes, /*end=*/false);
+  for (const Attempt& attempt : attempts_) {
+    if (attempt.stream && !attempt.over()) attempt.stream->Send(bytes, /*end=*/false);
+  }
 }
 
 void InferCall::OnEnd(net::Stream&) {
   caller_ended_ = true;
   if (finished_) return;
   if (!route_) return Finish(absl::InvalidArgumentError("the request holds no whole message"));
-  if (worker_) worker_->Send(net::Slice(), /*end=*/true);
+  for (Attempt& attempt : attempts_) {
+    if (!attempt.stream || attempt.over()) continue;
+    attempt.stream->Send(net::Slice(), /*end=*/true);
+    Await(attempt);
+  }
 }
 
 // `bytes` decided which model it is; what came before is in head_.
@@ -89,24 +135,40 @@ void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const 
   calls_ = &pool_.CallsOf(record_->model);
   calls_->of(pool_.index_).Begin();
   fleet_ = pool_.fleet_.Get();
-  const auto route = RoutePolicy::Choose(*fleet_, record_->model, head->model_version);
+  const InferTraits traits(*caller_, head_.before(), bytes.bytes());
+  const auto route =
+      RoutePolicy::Choose(*fleet_, record_->model, head->model_version, traits, Random());
   if (!route.ok()) return Finish(route.status());
   route_ = *route;
   record_->version = route->version;
-  group_ = pool_.groups_.Of(fleet_, *route_);
+  group_ = pool_.groups_.Of(*route_);
   calls_->budget().Deposit();
   kept_.Expect(head_.body_size());
   if (!head_.before().empty()) kept_.Add(net::Slice::Keep(std::string(head_.before())));
   kept_.Add(bytes);
   const bool whole = kept_.whole();
-  auto backend = ChooseBackend();
-  if (!backend || !Try(std::move(backend))) {
-    AttemptFailed({absl::StatusCode::kUnavailable, ""}, FailureSource::kNeverSent, nullptr);
+  const BalanceChoice choice = Choose();
+  if (choice.full) return Refuse();
+  if (!choice.index || !Try(At(choice), /*hedge=*/false)) {
+    AttemptFailed(nullptr, {absl::StatusCode::kUnavailable, ""}, FailureSource::kNeverSent,
+                  nullptr);
   } else if (!whole) {
     // The first piece alone is over the limit: it goes, and cannot go again.
-    worker_->SendCopy(head_.before(), /*end=*/false);
-    worker_->Send(bytes, /*end=*/false);
+    attempts_[0].stream->SendCopy(head_.before(), /*end=*/false);
+    attempts_[0].stream->Send(bytes, /*end=*/false);
   }
+}
+
+void InferCall::Refuse() {
+  calls_->Count(ModelCalls::Rescue::kRefusal);
+  pool_.pushback_.Clear();
+  pool_.pushback_.Add(kPushbackHeader, fmt::format("{}", absl::ToInt64Milliseconds(kRetryDelay)));
+  Finish(ToNet(WithRetryDelay(absl::UnavailableError(
+                                  fmt::format("every worker of model '{}' has as many calls as it "
+                                              "can answer in time; try again later",
+                                              Clip(record_->model))),
+                              kRetryDelay)),
+         &pool_.pushback_);
 }
 
 net::GrpcStatus InferCall::StatusForCaller(const net::GrpcStatus& status, bool answered) const {
@@ -134,6 +196,7 @@ void InferCall::Finish(const absl::Status& status) { Finish(ToNet(status), nullp
 void InferCall::Finish(const net::GrpcStatus& status, const net::Headers* trailers) {
   if (std::exchange(finished_, true)) return;
   timer_.Stop();
+  hedge_timer_.Stop();
   Count(status.code);
   if (caller_) {
     net::Headers& headers = pool_.headers_;
@@ -151,8 +214,9 @@ void InferCall::Finish(const net::GrpcStatus& status, const net::Headers* traile
     }
   }
   // A worker that still works on it need not.
-  if (worker_ && !attempt_over_) worker_->Reset(net::CloseCode::kCancel);
-  LetGo();
+  for (Attempt& attempt : attempts_) {
+    if (!attempt.over()) GiveUp(attempt);
+  }
 }
 
 void InferCall::Count(absl::StatusCode code) {
@@ -175,7 +239,7 @@ void InferCall::Count(absl::StatusCode code) {
 }
 
 void InferCall::OnSent(net::Stream&, size_t count) {
-  if (worker_) worker_->Consumed(count);
+  if (answering_ && answering_->stream) answering_->stream->Consumed(count);
 }
 
 void InferCall::OnClosed(net::Stream&, net::CloseCode) {
@@ -185,7 +249,7 @@ void InferCall::OnClosed(net::Stream&, net::CloseCode) {
 }
 
 void InferCall::RecycleWhenClosed() {
-  if (caller_ || worker_) return;
+  if (caller_ || attempts_[0].stream || attempts_[1].stream) return;
   head_.Clear();
   kept_.Clear();
   own_record_.Clear();
@@ -195,7 +259,8 @@ void InferCall::RecycleWhenClosed() {
   calls_ = nullptr;
   tried_.clear();
   deadline_ = Instant::Infinite();
-  caller_ended_ = answering_ = finished_ = attempt_over_ = false;
+  answering_ = nullptr;
+  caller_ended_ = finished_ = false;
   unconsumed_ = 0;
   bytes_in_ = bytes_out_ = 0;
   pool_.free_.Give(*this);

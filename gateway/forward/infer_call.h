@@ -1,9 +1,10 @@
 #pragma once
 // One inference call on its way through the gateway: the caller's stream, and a
-// worker's stream at a time.
+// worker's stream at a time, or two.
 //
 //   head ──► attempt ──answer begins──► answering ──► done
-//              ▲  │
+//              ▲  │ └─ longer than usual: a hedge beside it; whoever answers
+//              │  │    first is heard, the other given up
 //              └──┘ failed, and RetryPolicy, budget, a replica and the kept
 //                   request are there
 //
@@ -12,9 +13,10 @@
 // caller's deadline is kept here and told to the worker; its going away resets
 // the worker's stream.
 //
-// Lifecycle: Begin for each call; used again once both streams are closed.
-// Only on its loop's thread.
+// Lifecycle: Begin for each call; used again once its streams are closed or given
+// up. Only on its loop's thread.
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -54,15 +56,23 @@ class InferCall final : public net::StreamHandler {
   }
 
  private:
-  // The worker's stream tells this, the caller's the call itself.
-  struct WorkerSide final : net::StreamHandler {
-    explicit WorkerSide(InferCall& owner) : call(owner) {}
-    void OnHeaders(net::Stream& stream, bool end) override;
-    void OnBody(net::Stream& stream, const net::Slice& bytes) override;
-    void OnEnd(net::Stream& stream) override;
-    void OnSent(net::Stream& stream, size_t count) override;
-    void OnClosed(net::Stream& stream, net::CloseCode code) override;
+  // A worker's stream tells this, the caller's the call itself. A stream that was
+  // given up may tell something yet, when this is another's already.
+  struct Attempt final : net::StreamHandler {
+    explicit Attempt(InferCall& owner) : call(owner) {}
+    void OnHeaders(net::Stream& from, bool end) override;
+    void OnBody(net::Stream& from, const net::Slice& bytes) override;
+    void OnEnd(net::Stream& from) override;
+    void OnSent(net::Stream& from, size_t count) override;
+    void OnClosed(net::Stream& from, net::CloseCode code) override;
+    // Nobody waits for its answer yet to come.
+    bool over() const { return !backend; }
+
     InferCall& call;
+    net::Stream* stream = nullptr;
+    std::shared_ptr<Backend> backend;  // until it is over
+    Instant began;                     // it had the whole request
+    bool hedge = false;
   };
 
   void OnHeaders(net::Stream& stream, bool end) override;
@@ -72,15 +82,29 @@ class InferCall final : public net::StreamHandler {
   void OnClosed(net::Stream& stream, net::CloseCode code) override;
 
   void Route(const absl::StatusOr<wire::InferRequestHead>& head, const net::Slice& bytes);
-  std::shared_ptr<Backend> ChooseBackend() const;
+  BalanceChoice Choose() const;
+  const std::shared_ptr<Backend>& At(const BalanceChoice& choice) const {
+    return group_->backends[*choice.index];
+  }
   // False when there is no connection to it at all.
-  bool Try(std::shared_ptr<Backend> backend);
-  void LetGo();
-  void AttemptFailed(const net::GrpcStatus& status, FailureSource source,
+  bool Try(const std::shared_ptr<Backend>& backend, bool hedge);
+  // The request is whole, and an attempt has it.
+  void Await(Attempt& attempt);
+  // There is no answer although there usually would be one by now.
+  void Hedge();
+  // The attempt is over, however its stream goes on.
+  void LetGo(Attempt& attempt);
+  // It is over, and nobody wants its stream.
+  void GiveUp(Attempt& attempt);
+  static void GiveUpStream(Attempt& attempt);
+  void Answered(Attempt& attempt);
+  void AttemptFailed(Attempt* attempt, const net::GrpcStatus& status, FailureSource source,
                      const net::Headers* trailers);
-  void TakeReport(const net::Headers& trailers);
-  void TellHealth(const AttemptFailure& failure, absl::Duration pause);
+  void TakeReport(Attempt& attempt, const net::Headers& trailers);
+  void TellHealth(EndpointHealth& health, const AttemptFailure& failure, absl::Duration pause);
   bool TryAnother(const AttemptFailure& failure);
+  // Every worker has as many calls as it is to have.
+  void Refuse();
   net::GrpcStatus StatusForCaller(const net::GrpcStatus& status, bool answered) const;
   void Finish(const absl::Status& status);
   void Finish(const net::GrpcStatus& status, const net::Headers* trailers);
@@ -88,9 +112,9 @@ class InferCall final : public net::StreamHandler {
   void RecycleWhenClosed();
 
   InferCallPool& pool_;
-  WorkerSide worker_side_;
+  std::array<Attempt, 2> attempts_{Attempt(*this), Attempt(*this)};
+  Attempt* answering_ = nullptr;  // whose answer the caller reads
   net::Stream* caller_ = nullptr;
-  net::Stream* worker_ = nullptr;
 
   RequestHead head_;
   KeptRequest kept_;
@@ -101,16 +125,13 @@ class InferCall final : public net::StreamHandler {
   CallRecord own_record_;
   CallRecord* record_ = nullptr;
   CallIds ids_;
-  std::shared_ptr<Backend> backend_;  // of the attempt that runs
-  Instant attempted_;                 // when it began
   std::vector<const Backend*> tried_;
   Instant began_;
   Instant deadline_ = Instant::Infinite();
   net::Timer timer_;
+  net::Timer hedge_timer_;
   bool caller_ended_ = false;
-  bool answering_ = false;  // the caller has been sent headers
-  bool finished_ = false;   // the caller has been sent the end
-  bool attempt_over_ = false;
+  bool finished_ = false;  // the caller has been sent the end
   size_t unconsumed_ = 0;  // of the caller's bytes, not passed on yet
   uint64_t bytes_in_ = 0, bytes_out_ = 0;
 };
@@ -146,6 +167,7 @@ class InferCallPool {
   AccessLogLines& log_;
   net::Links links_;
   net::Headers headers_;
+  net::Headers pushback_;
   net::FreeList<InferCall> free_;
 };
 

@@ -23,6 +23,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/snapshot.h"
+#include "gateway/forward/latency_quantile.h"
 #include "gateway/forward/retry_budget.h"
 
 namespace torchfleet::gateway {
@@ -73,6 +74,8 @@ class ModelCalls {
     const BucketCounts<kDurations.size()>& durations() const { return durations_; }
     const BucketCounts<kSizes.size()>& requests() const { return requests_; }
     const BucketCounts<kSizes.size()>& answers() const { return answers_; }
+    // How long answers take. The loop's alone, to write and to read.
+    LatencyQuantile& usual() { return usual_; }
 
    private:
     std::atomic<uint64_t> begun_ = 0;
@@ -80,23 +83,44 @@ class ModelCalls {
     BucketCounts<kDurations.size()> durations_;
     BucketCounts<kSizes.size()> requests_;
     BucketCounts<kSizes.size()> answers_;
+    LatencyQuantile usual_;
+  };
+
+  // What was done for its calls, or to its workers, that is no plain attempt.
+  enum class Rescue : uint8_t {
+    kRetry,
+    kHedge,
+    // A hedge that answered first.
+    kHedgeWon,
+    // A call for which no worker had room.
+    kRefusal,
+    // A worker taken out: it gave no answers, errors, answers too late.
+    kEjectedSilent,
+    kEjectedFailing,
+    kEjectedSlow,
+    kReturned,
+    kCount,
   };
 
   ModelCalls(Instant now, size_t loops) : budget_(RetryBudget::Options{}, now), counts_(loops) {}
 
   Counts& of(size_t loop) { return counts_[loop]; }
   const std::vector<Counts>& all() const { return counts_; }
-  void CountRetry() { retries_.fetch_add(1, std::memory_order_relaxed); }
+  void Count(Rescue what) {
+    rescues_[static_cast<size_t>(what)].fetch_add(1, std::memory_order_relaxed);
+  }
   RetryBudget& budget() { return budget_; }
 
-  uint64_t retries() const { return retries_.load(std::memory_order_relaxed); }
+  uint64_t count(Rescue what) const {
+    return rescues_[static_cast<size_t>(what)].load(std::memory_order_relaxed);
+  }
   // Of all loops.
   uint64_t ended(size_t code) const;
   int64_t in_flight() const;
 
  private:
   RetryBudget budget_;
-  std::atomic<uint64_t> retries_ = 0;
+  std::array<std::atomic<uint64_t>, static_cast<size_t>(Rescue::kCount)> rescues_ = {};
   std::vector<Counts> counts_;
 };
 

@@ -14,7 +14,11 @@ int64_t Micros(Instant at) { return absl::ToInt64Microseconds(at.since_start());
 RetryBudget::RetryBudget(const Options& options, Instant now)
     : options_(options), tokens_(options.initial * kToken), refilled_(Micros(now)) {}
 
-void RetryBudget::Deposit() { Add(options_.percent); }
+void RetryBudget::Deposit() {
+  Add(options_.percent);
+  deposited_.store(deposited_.load(std::memory_order_relaxed) + options_.percent,
+                   std::memory_order_relaxed);
+}
 
 bool RetryBudget::Withdraw(Instant now) {
   Refill(now);
@@ -43,7 +47,7 @@ void RetryBudget::Refill(Instant now) {
   if (amount <= 0) return;
   // Whoever wins pays in; the others see a bucket that was just filled.
   if (refilled_.compare_exchange_strong(since, Micros(now), std::memory_order_relaxed)) {
-    Add(amount);
+    Add(std::max<int64_t>(0, amount - deposited_.exchange(0, std::memory_order_relaxed)));
   }
 }
 

@@ -3,6 +3,7 @@
 #include <prometheus/metric_family.h>
 
 #include <initializer_list>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <string>
@@ -83,6 +84,52 @@ MetricFamily FleetEndpoints(const FleetSnapshot& fleet) {
   return family;
 }
 
+// A family for each, in this order.
+struct RescueName {
+  ModelCalls::Rescue what;
+  const char* name;
+  // Label "reason"; null for none.
+  const char* reason;
+  const char* help;
+};
+constexpr RescueName kRescues[] = {
+    {ModelCalls::Rescue::kRetry, "torchfleet_gateway_retries_total", nullptr,
+     "Attempts on another replica after one failed."},
+    {ModelCalls::Rescue::kHedge, "torchfleet_gateway_hedges_total", nullptr,
+     "Attempts on another replica while one takes longer than usual."},
+    {ModelCalls::Rescue::kHedgeWon, "torchfleet_gateway_hedges_won_total", nullptr,
+     "Hedges that answered first."},
+    {ModelCalls::Rescue::kRefusal, "torchfleet_gateway_refusals_total", nullptr,
+     "Calls refused because no worker had room."},
+    {ModelCalls::Rescue::kEjectedSilent, "torchfleet_gateway_ejections_total", "silent",
+     "Workers that were taken out for a while."},
+    {ModelCalls::Rescue::kEjectedFailing, "torchfleet_gateway_ejections_total", "failing", ""},
+    {ModelCalls::Rescue::kEjectedSlow, "torchfleet_gateway_ejections_total", "slow", ""},
+    {ModelCalls::Rescue::kReturned, "torchfleet_gateway_returns_total", nullptr,
+     "Ejected workers that were probed and take calls again."},
+};
+
+std::vector<MetricFamily> RescueFamilies() {
+  std::vector<MetricFamily> families;
+  for (const RescueName& rescue : kRescues) {
+    if (!families.empty() && families.back().name == rescue.name) continue;
+    families.push_back(Family(rescue.name, rescue.help, MetricType::Counter));
+  }
+  return families;
+}
+
+void AddRescues(const std::string& model, const ModelCalls& calls,
+                std::vector<MetricFamily>& families) {
+  auto family = families.begin();
+  for (const RescueName& rescue : kRescues) {
+    if (family->name != rescue.name) ++family;
+    ClientMetric& metric = rescue.reason
+                               ? AddMetric(*family, {{"model", model}, {"reason", rescue.reason}})
+                               : AddMetric(*family, {{"model", model}});
+    metric.counter.value = static_cast<double>(calls.count(rescue.what));
+  }
+}
+
 }  // namespace
 
 GatewayMetrics::GatewayMetrics(const ModelCallsTable& calls, const Snapshot<FleetSnapshot>& fleet,
@@ -103,9 +150,7 @@ std::vector<MetricFamily> GatewayMetrics::Collect() const {
              "Size of inference answers; the sum is what went out.", MetricType::Histogram);
   MetricFamily in_flight = Family("torchfleet_gateway_in_flight",
                                   "Inference calls not yet answered.", MetricType::Gauge);
-  MetricFamily retries =
-      Family("torchfleet_gateway_retries_total", "Attempts on another replica after one failed.",
-             MetricType::Counter);
+  std::vector<MetricFamily> rescues = RescueFamilies();
   for (const auto& [model, counters] : *calls_.All()) {
     for (size_t code = 0; code < ModelCalls::kCodes; ++code) {
       if (counters->ended(code) == 0) continue;
@@ -124,19 +169,16 @@ std::vector<MetricFamily> GatewayMetrics::Collect() const {
         [](const Counts& counts) -> auto& { return counts.answers(); });
     AddMetric(in_flight, {{"model", model}}).gauge.value =
         static_cast<double>(counters->in_flight());
-    AddMetric(retries, {{"model", model}}).counter.value = static_cast<double>(counters->retries());
+    AddRescues(model, *counters, rescues);
   }
   MetricFamily connected = Family("torchfleet_gateway_registry_connected",
                                   "Whether the registry's news arrive: 1 or 0.", MetricType::Gauge);
   AddMetric(connected, {}).gauge.value = registry_connected_.load() ? 1 : 0;
-  return {std::move(calls),
-          std::move(durations),
-          std::move(requests),
-          std::move(answers),
-          std::move(in_flight),
-          std::move(retries),
-          FleetEndpoints(*fleet_.Get()),
-          std::move(connected)};
+  std::vector<MetricFamily> families = {
+      std::move(calls),     std::move(durations),          std::move(requests), std::move(answers),
+      std::move(in_flight), FleetEndpoints(*fleet_.Get()), std::move(connected)};
+  std::move(rescues.begin(), rescues.end(), std::back_inserter(families));
+  return families;
 }
 
 }  // namespace torchfleet::gateway

@@ -107,7 +107,8 @@ class Announcer::Loop {
                    {{"status", std::string(status.error_message())}});
         said_ = true;
       }
-      const absl::Duration wait = kept ? backoff_.Within(std::min(ttl_ / 5, kLongestSpread)) : backoff_.Next();
+      const absl::Duration wait =
+          kept ? backoff_.Within(std::min(ttl_ / 5, kLongestSpread)) : backoff_.Next();
       changed_.wait_for(lock, absl::ToChronoNanoseconds(wait), [&] { return stopping_; });
       if (stopping_) break;
     }
@@ -128,19 +129,19 @@ class Announcer::Loop {
     LeaseStream stream(*stub, mu_, changed_);
     stream_ = &stream;
     request.mutable_register_()->set_state(condition_.state);
-    // What a registration cannot say follows with the first renewal.
-    const bool whole = condition_ == WorkerCondition{.state = condition_.state};
+    request.mutable_register_()->set_drain_phase(condition_.drain_phase);
+    request.mutable_register_()->set_reason(condition_.reason);
     const uint64_t news = news_;
     const auto response = stream.Ask(lock, std::move(request), kRegisterLimit);
     if (response && response->has_registered()) {
       kept = true;
-      if (whole) Told(news);
+      Told(news);
       LogInfo("announced at the registry",
               {{"registry", channel_.address()}, {"epoch", response->registered().epoch()}});
       backoff_.Reset();
       said_ = false;
       ttl_ = absl::Milliseconds(response->registered().ttl_ms());
-      Renew(lock, stream, response->registered().epoch(), whole ? news : 0);
+      Renew(lock, stream, response->registered().epoch(), news);
     }
     const grpc::Status status = stream.End(lock);
     stream_ = nullptr;

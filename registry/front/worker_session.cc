@@ -49,6 +49,17 @@ void WorkerSession::Ask(const v1::AnnounceRequest& request, Answer answer) {
   Leave(request.leave(), std::move(answer));
 }
 
+// Of a registration or a renewal.
+template <typename Said>
+v1::WatchResponse::Condition WorkerSession::ConditionOf(const Said& said) const {
+  v1::WatchResponse::Condition condition;
+  condition.set_worker_id(worker_id_);
+  condition.set_state(said.state());
+  condition.set_drain_phase(said.drain_phase());
+  condition.set_reason(Clip(said.reason(), kLongestReason));
+  return condition;
+}
+
 void WorkerSession::Register(const v1::AnnounceRequest::Register& registration, Answer answer) {
   const v1::Worker& worker = registration.worker();
   if (absl::Status wrong = CheckRegistration(worker, registration.state()); !wrong.ok()) {
@@ -56,9 +67,7 @@ void WorkerSession::Register(const v1::AnnounceRequest::Register& registration, 
   }
   worker_id_ = worker.worker_id();
   worker_ = Bytes(worker);
-  v1::WatchResponse::Condition condition;
-  condition.set_worker_id(worker_id_);
-  condition.set_state(registration.state());
+  const v1::WatchResponse::Condition condition = ConditionOf(registration);
   written_ = {Bytes(condition), Bytes(registration.load()), registration.state()};
   sessions_.store().Grant(sessions_.options().ttl,
                           [self = shared_from_this(), answer](absl::StatusOr<LeaseId> lease) {
@@ -157,11 +166,7 @@ void WorkerSession::Renew(const v1::AnnounceRequest::Renew& renew, Answer answer
     return answer(refused);
   }
   if (absl::Status wrong = CheckState(renew.state()); !wrong.ok()) return answer(wrong);
-  v1::WatchResponse::Condition condition;
-  condition.set_worker_id(worker_id_);
-  condition.set_state(renew.state());
-  condition.set_drain_phase(renew.drain_phase());
-  condition.set_reason(Clip(renew.reason(), kLongestReason));
+  const v1::WatchResponse::Condition condition = ConditionOf(renew);
   ++sessions_.counters().renewals;
   sessions_.store().Renew(lease_, [self = shared_from_this(), answer,
                                    now = Condition{Bytes(condition), Bytes(renew.load()),

@@ -65,6 +65,8 @@ class WorkerSession : public std::enable_shared_from_this<WorkerSession> {
   // What the store's refusal means to the worker.
   absl::Status Refusal(const absl::Status& status) const;
   Transaction OnMyEpoch() const;
+  template <typename Said>
+  v1::WatchResponse::Condition ConditionOf(const Said& said) const;
   Value Disconnected() const;
 
   Sessions& sessions_;

@@ -44,6 +44,7 @@ FleetNews FleetState::Replace(std::span<const Item> catalogue, std::span<const I
     ++life_;
   }
   position_ = position;
+  Urgent();
   ReplaceCatalogue(catalogue);
   return ReplaceLive(live);
 }
@@ -121,8 +122,10 @@ void FleetState::ApplyCatalogue(const Item& item) {
   auto& entries = is_model ? models_ : routes_;
   const std::string_view name = NameOf(is_model ? kModels : kRoutes, item.key);
   const bool valid = is_model ? IsMessage<v1::Model>(item.value) : IsMessage<v1::Route>(item.value);
+  const Entry* known = entries.Find(name);
+  if (known && valid && known->modified == item.modified) return;
+  Urgent();
   if (!valid) return entries.Remove(name, position_.revision);
-  if (const Entry* known = entries.Find(name); known && known->modified == item.modified) return;
   entries.Change(name, position_.revision) = {item.value, item.modified};
 }
 
@@ -132,6 +135,7 @@ bool FleetState::ApplyWorker(std::string_view worker_id, const Item& item) {
   const Endpoint* known = endpoints_.Find(worker_id);
   if (known && known->epoch == item.modified) return false;
   Endpoint& endpoint = endpoints_.Change(worker_id, position_.revision);
+  Urgent();
   if (!known) ++by_state_[v1::WORKER_STATE_UNSPECIFIED];
   endpoint.worker = item.value;
   endpoint.epoch = item.modified;
@@ -147,6 +151,7 @@ bool FleetState::ApplyWorker(std::string_view worker_id, const Item& item) {
 bool FleetState::RemoveWorker(std::string_view worker_id) {
   Endpoint* endpoint = endpoints_.Find(worker_id);
   if (!endpoint) return false;
+  Urgent();
   SetCondition(*endpoint, nullptr);
   --by_state_[v1::WORKER_STATE_UNSPECIFIED];
   endpoint->worker = endpoint->load = nullptr;
@@ -158,6 +163,7 @@ bool FleetState::RemoveWorker(std::string_view worker_id) {
 void FleetState::ApplyCondition(std::string_view worker_id, const Value& value) {
   const Endpoint* known = endpoints_.Find(worker_id);
   if (!known || Same(known->condition, value)) return;
+  Urgent();
   SetCondition(endpoints_.Change(worker_id, position_.revision), value);
 }
 
@@ -190,6 +196,7 @@ void FleetState::ApplyLeft(std::string_view worker_id, const Value& value) {
     left_.erase(known);
   }
   if (endpoints_.Find(worker_id)) {
+    Urgent();
     endpoints_.Change(worker_id, position_.revision).whole = position_.revision;
   }
 }

@@ -61,6 +61,8 @@ class FleetState {
 
   // The incarnation is empty until Replace was called.
   const Position& position() const { return position_; }
+  // Where more than loads changed last.
+  uint64_t urgent() const { return urgent_; }
   // Another number means that all watchers begin anew.
   uint64_t life() const { return life_; }
 
@@ -102,6 +104,9 @@ class FleetState {
   };
   using Names = std::map<std::string, Value, std::less<>>;
 
+  // What changes now is more than a load.
+  void Urgent() { urgent_ = position_.revision; }
+
   void ReplaceCatalogue(std::span<const Item> catalogue);
   FleetNews ReplaceLive(std::span<const Item> live);
   void ApplyCatalogue(const Item& item);
@@ -127,6 +132,7 @@ class FleetState {
   // Where this life began: no watcher from before can resume.
   uint64_t begun_ = 0;
   uint64_t life_ = 0;
+  uint64_t urgent_ = 0;
   std::array<size_t, v1::WorkerState_ARRAYSIZE> by_state_ = {};
   size_t disconnected_ = 0;
 };

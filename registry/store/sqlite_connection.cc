@@ -19,7 +19,11 @@ absl::Status Error(sqlite3* handle) {
   std::string text = sqlite3_errmsg(handle);
   if ((code & 0xFF) == SQLITE_CANTOPEN || (code & 0xFF) == SQLITE_IOERR) {
     if (system != 0) absl::StrAppend(&text, ": ", std::strerror(system));
-    if (system == ENOSPC || system == EDQUOT) return absl::ResourceExhaustedError(text);
+    // A sync that failed may have written all the same.
+    const bool nothing_written = code != SQLITE_IOERR_FSYNC;
+    if (nothing_written && (system == ENOSPC || system == EDQUOT)) {
+      return absl::ResourceExhaustedError(text);
+    }
   }
   switch (code & 0xFF) {
     case SQLITE_FULL:

@@ -78,14 +78,13 @@ void SqliteStore::Commit(Transaction transaction, Committed done) {
   if (transaction.space == Space::kLive) {
     return CommitLive(std::move(transaction), std::move(done));
   }
+  bool room = false;
   {
     const std::lock_guard lock(mu_);
-    if (queue_.size() < kMaxWaiting) {
-      queue_.push_back({std::move(transaction), std::move(done)});
-      changed_.notify_one();
-      return;
-    }
+    room = queue_.size() < kMaxWaiting;
+    if (room) queue_.push_back({std::move(transaction), std::move(done)});
   }
+  if (room) return changed_.notify_one();
   done(absl::UnavailableError(
       absl::StrCat("the registry's disk does not keep up: ", kMaxWaiting, " changes wait for it")));
 }

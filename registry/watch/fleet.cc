@@ -11,20 +11,22 @@ void Fleet::OnItems(std::span<const Item> catalogue, std::span<const Item> live,
     const std::lock_guard lock(mu_);
     news = state_.Replace(catalogue, live, position);
   }
-  Tell(news);
+  Tell(/*urgent=*/true, news);
 }
 
 void Fleet::OnEvents(Space space, std::span<const Item> events, uint64_t revision) {
   FleetNews news;
+  bool urgent = false;
   {
     const std::lock_guard lock(mu_);
     news = state_.Apply(space, events, revision);
+    urgent = state_.urgent() == revision;
   }
-  Tell(news);
+  Tell(urgent, news);
 }
 
-void Fleet::Tell(const FleetNews& news) {
-  listener_->OnChange();
+void Fleet::Tell(bool urgent, const FleetNews& news) {
+  listener_->OnChange(urgent);
   if (!news.wishes.empty()) listener_->OnDrainWishes(news.wishes);
   gone_ += news.gone.size();
   for (const std::string& worker_id : news.gone) LogInfo("worker is gone", {{"worker", worker_id}});

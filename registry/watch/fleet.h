@@ -24,8 +24,8 @@ namespace torchfleet::registry {
 class FleetListener {
  public:
   virtual ~FleetListener() = default;
-  // The fleet's position has moved.
-  virtual void OnChange() = 0;
+  // The fleet's position has moved. `urgent`: more has changed than loads.
+  virtual void OnChange(bool urgent) = 0;
   // These workers have a wish to drain; some may have been told before.
   virtual void OnDrainWishes(const std::vector<std::string>& worker_ids) = 0;
   // The store is away, or there again.
@@ -59,7 +59,7 @@ class Fleet : public StoreListener {
   std::optional<Instant> away_since() const;
 
  private:
-  void Tell(const FleetNews& news);
+  void Tell(bool urgent, const FleetNews& news);
 
   const Clock& clock_;
   FleetListener* listener_ = nullptr;

@@ -5,7 +5,7 @@
 namespace torchfleet::registry {
 
 Publisher::Publisher(Options options, const Fleet& fleet, const Clock& clock)
-    : options_(options), fleet_(fleet), clock_(clock), rounds_(options.interval) {
+    : options_(options), fleet_(fleet), clock_(clock), rounds_(options.rounds) {
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -23,19 +23,20 @@ void Publisher::Add(const std::shared_ptr<WatchCursor>& cursor) {
     const std::lock_guard lock(mu_);
     cursors_.insert(cursor);
   }
-  Want();
+  Want(/*urgent=*/true);
 }
 
 void Publisher::Written(const std::shared_ptr<WatchCursor>& cursor) {
-  bool behind = false;
+  bool behind = false, urgent = false;
   {
     const std::lock_guard lock(mu_);
     cursor->writing = false;
-    behind = fleet_.Read([&](const FleetState& state) {
-      return cursor->position.revision != state.position().revision;
+    fleet_.Read([&](const FleetState& state) {
+      behind = cursor->position.revision != state.position().revision;
+      urgent = cursor->position.revision < state.urgent() || cursor->life != state.life();
     });
   }
-  if (behind) Want();
+  if (behind || urgent) Want(urgent);
 }
 
 void Publisher::Remove(const std::shared_ptr<WatchCursor>& cursor) {
@@ -51,10 +52,10 @@ void Publisher::Forget(const std::shared_ptr<WatchCursor>& cursor) {
     if (cursor->told) return;
     cursor->position = {};
   }
-  Want();
+  Want(/*urgent=*/true);
 }
 
-void Publisher::OnChange() { Want(); }
+void Publisher::OnChange(bool urgent) { Want(urgent); }
 
 void Publisher::OnAvailable(bool available) {
   const std::lock_guard lock(wake_mu_);
@@ -62,8 +63,12 @@ void Publisher::OnAvailable(bool available) {
   woken_.notify_all();
 }
 
-void Publisher::Want() {
-  if (wanted_.exchange(true)) return;
+void Publisher::Want(bool urgent) {
+  const Wanted more = urgent ? kUrgent : kLoads;
+  Wanted wanted = wanted_;
+  do {
+    if (wanted >= more) return;
+  } while (!wanted_.compare_exchange_weak(wanted, more));
   // Whoever is about to wait has seen it, or waits when it is woken.
   { const std::lock_guard lock(wake_mu_); }
   woken_.notify_all();
@@ -80,8 +85,10 @@ PublisherFigures Publisher::figures() const {
 void Publisher::Run() {
   std::unique_lock lock(wake_mu_);
   while (!stopping_) {
-    const absl::Duration wait =
-        std::min(wanted_ ? rounds_.Next() - clock_.Now() : absl::Hours(1), UntilStreamsEnd());
+    const Wanted wanted = wanted_;
+    const absl::Duration until_round =
+        wanted == kNothing ? absl::Hours(1) : rounds_.Next(wanted == kUrgent) - clock_.Now();
+    const absl::Duration wait = std::min(until_round, UntilStreamsEnd());
     if (wait > absl::ZeroDuration()) {
       woken_.wait_for(lock, absl::ToChronoNanoseconds(wait));
       continue;
@@ -90,7 +97,7 @@ void Publisher::Run() {
     if (give_up) away_since_.reset();
     lock.unlock();
     if (give_up) EndStreams();
-    if (wanted_) Round();
+    if (until_round <= absl::ZeroDuration()) Round();
     lock.lock();
   }
 }
@@ -100,10 +107,11 @@ absl::Duration Publisher::UntilStreamsEnd() const {
 }
 
 void Publisher::Round() {
-  wanted_ = false;
-  rounds_.Began(clock_.Now());
+  wanted_ = kNothing;
+  const Instant began = clock_.Now();
   // Not under the lock: gRPC may run the next callback from in here.
   for (const Due& one : Collect()) one.sink->Write(one.message.bytes);
+  rounds_.Ran(began, clock_.Now());
 }
 
 std::vector<Publisher::Due> Publisher::Collect() {

@@ -1,7 +1,6 @@
 #pragma once
-// Tells watchers what is new, in rounds: one at once after a quiet time, else
-// one in each interval, in which every watcher that is ready gets all that it
-// lacks in one message.
+// Tells watchers what is new, in rounds (RoundPolicy), in each of which every
+// watcher that is ready gets all that it lacks in one message.
 //
 // A watcher is a cursor: its position, its filter, and whether its stream still
 // has a message under way. While it has, nothing is kept for it: it gets one
@@ -62,10 +61,8 @@ struct PublisherFigures {
 
 class Publisher {
  public:
-  static constexpr absl::Duration kInterval = absl::Milliseconds(10);
-
   struct Options {
-    absl::Duration interval = kInterval;
+    RoundPolicy::Options rounds = {};
     // How long the store may be away before streams end.
     absl::Duration patience = absl::Seconds(5);
   };
@@ -81,7 +78,7 @@ class Publisher {
   void Forget(const std::shared_ptr<WatchCursor>& cursor);
 
   // As FleetListener's.
-  void OnChange();
+  void OnChange(bool urgent);
   void OnAvailable(bool available);
 
   PublisherFigures figures() const;
@@ -102,13 +99,14 @@ class Publisher {
   // For how long the thread may sleep with nothing to publish.
   absl::Duration UntilStreamsEnd() const;
   // Asks for a round.
-  void Want();
+  void Want(bool urgent);
 
   const Options options_;
   const Fleet& fleet_;
   const Clock& clock_;
-  // Something is new since the last round began.
-  std::atomic<bool> wanted_ = false;
+  enum Wanted { kNothing, kLoads, kUrgent };
+  // What is new since the last round began.
+  std::atomic<Wanted> wanted_ = kNothing;
   // Only on the thread.
   RoundPolicy rounds_;
   // Held for moments only, as whoever commits may wait for it.

@@ -14,6 +14,9 @@ import pytest
 import fleet as lib
 from fleet import (echo_request, is_echo_of, registry_pb, registry_services, stub, wait_model_ready,
                    watch_until)
+# Made by the fleet's library.
+from torchfleet.registry.v1 import catalogue_pb2 as catalogue_pb
+from torchfleet.registry.v1 import catalogue_pb2_grpc as catalogue_services
 
 SECONDS = int(os.environ.get("TORCHFLEET_FAULT_SECONDS", "15"))
 
@@ -162,6 +165,32 @@ def test_a_frozen_worker_is_gone_with_its_lease(fleet):
         assert is_echo_of(request, stub(gateway).ModelInfer(request, timeout=10 * lib.SLOW))
     workers[0].thaw()
     ready(registry, 2)
+
+
+def test_row_02_a_catalogued_model_without_a_worker_is_unavailable(fleet):
+    registry = fleet.start_registry()
+    gateway = fleet.start_gateway(registry)
+    lib.eventually(lambda: "registry_connected 1" in metrics_of(gateway))
+
+    def code(version=""):
+        with pytest.raises(grpc.RpcError) as error:
+            stub(gateway).ModelInfer(echo_request(version=version), timeout=10 * lib.SLOW)
+        return error.value.code()
+
+    assert code() == grpc.StatusCode.NOT_FOUND
+    catalogue = catalogue_services.CatalogueServiceStub(grpc.insecure_channel(registry.address))
+    catalogue.CreateModel(catalogue_pb.CreateModelRequest(model=catalogue_pb.Model(
+        name="echo", versions=[catalogue_pb.ModelVersion(version="3")])))
+    lib.eventually(lambda: code() == grpc.StatusCode.UNAVAILABLE)
+    assert code("3") == grpc.StatusCode.UNAVAILABLE
+    assert code("4") == grpc.StatusCode.NOT_FOUND
+    index = stub(gateway).RepositoryIndex(lib.pb.RepositoryIndexRequest()).models
+    assert [(m.name, m.version, m.state, m.reason) for m in index] == [
+        ("echo", "3", "UNAVAILABLE", "no worker")]
+    status = cli("status", "--registry", registry.address)
+    assert status.returncode == 1 and "NO WORKER" in status.stdout
+    catalogue.DeleteModel(catalogue_pb.DeleteModelRequest(name="echo"))
+    lib.eventually(lambda: code() == grpc.StatusCode.NOT_FOUND)
 
 
 class Phases(threading.Thread):

@@ -1,12 +1,17 @@
 """The registry's embedded store: nothing acknowledged is lost, whatever happens
 to the process, its disk and its clock."""
 import glob
+import http.client
+import json
 import os
 import random
 import subprocess
 
+import grpc
 import pytest
 
+import fleet as lib
+from small_disk import mount, small_disk  # noqa: F401 (a fixture)
 from store import BIN, SLOW, Refused, Store
 
 
@@ -77,21 +82,6 @@ def check_survivors(found, latest):
     assert {key.split("/")[0] for key in found} <= set(latest)
 
 
-def mount(*arguments):
-    """False where this process may not mount."""
-    return subprocess.run(["mount", *arguments], check=False, capture_output=True).returncode == 0
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if not mount("-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)):
-        pytest.skip("this process may not mount a file system")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def fill(store, name, limit=3000):
     """Writes until the disk is full; the keys that were acknowledged."""
     written = []
@@ -129,6 +119,55 @@ def test_full_disk(small_disk):
         store.put("late", "x")
         assert store.position() > position
         assert set(store.catalogue()) == {*written, "late"}
+
+
+def rest(registry, method, path, body=None):
+    """The code of the answer."""
+    connection = http.client.HTTPConnection(registry.operator_address, timeout=30 * SLOW)
+    connection.request(method, path, body and json.dumps(body), {"Content-Type": "application/json"})
+    code = connection.getresponse().status
+    connection.close()
+    return code
+
+
+def create(registry, name):
+    labels = {f"label{i}": "x" * 200 for i in range(10)}
+    return rest(registry, "POST", "/v1/models", {"name": name, "labels": labels})
+
+
+def test_registry_on_a_full_disk(small_disk, fleet):
+    from torchfleet.registry.v1 import catalogue_pb2, catalogue_pb2_grpc
+    fleet.add_model("echo")
+    store = f"sqlite:{small_disk}/registry.db"
+    registry = fleet.start_registry(store=store)
+    fleet.start_worker("echo", registry)
+    gateway = fleet.start_gateway(registry)
+    lib.wait_model_ready(gateway, "echo")
+    codes = []
+    while len(codes) < 1000 and codes[-1:] != [507]:
+        codes.append(create(registry, f"m{len(codes)}"))
+    assert codes == [201] * (len(codes) - 1) + [507]
+    for _ in range(2):
+        assert rest(registry, "GET", f"/v1/models/m{len(codes) - 2}") == 200
+        assert rest(registry, "GET", f"/v1/models/m{len(codes) - 1}") == 404
+        with grpc.insecure_channel(registry.address) as channel:
+            service = catalogue_pb2_grpc.CatalogueServiceStub(channel)
+            request = catalogue_pb2.CreateModelRequest(
+                model=catalogue_pb2.Model(name="large", labels={"x": "x" * 256}))
+            with pytest.raises(grpc.RpcError) as refused:
+                for _ in range(100):
+                    service.CreateModel(request, timeout=30 * SLOW)
+                    request.model.name += "e"
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert str(small_disk) not in refused.value.details()
+        lib.watch_until(registry, lambda now: lib.ready_count(now) == 1)
+        request = lib.echo_request()
+        assert lib.is_echo_of(request, lib.stub(gateway).ModelInfer(request, timeout=30 * SLOW))
+        # Started anew it is the same: what is there is served, and the worker comes back.
+        registry.kill()
+        registry = fleet.start_registry(listen=registry.address, store=store)
+    assert mount("-o", "remount,size=8m", str(small_disk))
+    assert create(registry, "late") == 201
 
 
 def test_full_disk_gets_room(small_disk):

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 import fleet as lib
+from small_disk import mount, small_disk  # noqa: F401 (a fixture)
 
 MODEL = {"name": "mnist", "versions": [{"version": "3"}, {"version": "4"}],
          "aliases": {"prod": "3"}, "labels": {"team": "vision"}}
@@ -178,6 +179,35 @@ def test_what_was_acknowledged_outlives_a_kill(fleet, tmp_path):
     assert code == 200 and int(later["revision"]) > int(acknowledged["revision"])
     changes = rest(registry, "GET", "/v1/changes?page_size=1000")[2]["changes"]
     assert len(changes) == 22
+
+
+def test_full_disk_refuses_changes_and_reads_go_on(small_disk, fleet):  # noqa: F811
+    # The fleet ends first: the disk is then nobody's.
+    registry = start(fleet, small_disk)
+    labels = {f"key{i}": "x" * 250 for i in range(60)}
+    code, names = 201, []
+    while code == 201:
+        code, _, answer = rest(registry, "POST", "/v1/models",
+                               {"name": f"m{len(names):03}", "labels": labels})
+        names += [answer["name"]] if code == 201 else []
+        assert len(names) < 100
+    assert (code, answer["code"]) == (507, "RESOURCE_EXHAUSTED") and names
+    listed = rest(registry, "GET", "/v1/models?page_size=1000")[2]["models"]
+    assert [model["name"] for model in listed] == names
+    refused = cli(registry, "model", "label", "m000", f"more={'y' * 200}", code=1)
+    assert "RESOURCE_EXHAUSTED" in refused
+    assert mount("-o", "remount,size=8m", str(small_disk))
+    cli(registry, "model", "label", "m000", "late=yes")
+    assert as_json(registry, "model", "show", "m000")["labels"] == {**labels, "late": "yes"}
+
+
+def test_drain_by_rest(fleet, registry):
+    fleet.add_model("echo")
+    worker = fleet.start_worker("echo", registry)
+    lib.watch_until(registry, lambda endpoints: lib.ready_count(endpoints) == 1)
+    code, _, answer = rest(registry, "POST", "/v1/drain", {"model": "echo"})
+    assert code == 200 and len(answer["workerIds"]) == 1
+    assert worker.popen.wait(timeout=60 * lib.SLOW) == 0
 
 
 def test_watchers_are_told(fleet, registry):

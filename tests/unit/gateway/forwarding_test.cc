@@ -64,7 +64,7 @@ TEST_CASE("Forwarding: a call whose worker dies under it is answered by another"
   CAPTURE(status.error_message());
   CHECK(status.ok());
   CHECK(response.id() == "the caller's");
-  CHECK(gateway.calls().Find("m")->retries() == 1);
+  CHECK(gateway.calls().Find("m")->count(ModelCalls::Rescue::kRetry) == 1);
 }
 
 TEST_CASE("Forwarding: nobody left is UNAVAILABLE, says when to come back, names no address",
@@ -110,6 +110,18 @@ TEST_CASE("Forwarding: no more than three replicas are tried, and the last answe
   CHECK(status.error_code() == grpc::StatusCode::UNAVAILABLE);
   CHECK(status.error_message() == "the worker's queue is full");
   CHECK(RetryDelay(FromGrpc(status)) == absl::Seconds(3));
+}
+
+TEST_CASE("Forwarding: an error that ends with a blank is an error as any other",
+          "[gateway][forward][faults]") {
+  FakeBackend backend([](auto&, const auto&, auto&) {
+    return std::optional(grpc::Status(grpc::StatusCode::INTERNAL, " why: "));
+  });
+  TestGateway gateway;
+  gateway.SetFleet({{"a", "m", "1", backend.address()}});
+  const grpc::Status status = gateway.Infer("m");
+  CHECK(status.error_code() == grpc::StatusCode::INTERNAL);
+  CHECK(status.error_message() == " why: ");
 }
 
 TEST_CASE("Forwarding: a worker's own error is the caller's, with details and metadata, once",

@@ -28,7 +28,8 @@ TEST_CASE("GatewayMetrics: shows calls by model, and unknown models as one", "[g
                     .duration = absl::Milliseconds(3),
                     .bytes_in = 3000,
                     .bytes_out = 100});
-  mnist->CountRetry();
+  mnist->Count(ModelCalls::Rescue::kRetry);
+  mnist->Count(ModelCalls::Rescue::kEjectedSlow);
   auto made_up = calls.Find("made up");
   made_up->of(0).Begin();
   made_up->of(0).End({.code = absl::StatusCode::kNotFound,
@@ -44,6 +45,10 @@ TEST_CASE("GatewayMetrics: shows calls by model, and unknown models as one", "[g
            R"(torchfleet_gateway_calls_total{model="other",code="NOT_FOUND"} 1)",
            R"(torchfleet_gateway_in_flight{model="mnist"} 1)",
            R"(torchfleet_gateway_retries_total{model="mnist"} 1)",
+           R"(torchfleet_gateway_hedges_total{model="mnist"} 0)",
+           R"(torchfleet_gateway_ejections_total{model="mnist",reason="slow"} 1)",
+           R"(torchfleet_gateway_ejections_total{model="mnist",reason="silent"} 0)",
+           R"(torchfleet_gateway_returns_total{model="other"} 0)",
            R"(torchfleet_gateway_call_duration_seconds_count{model="mnist"} 1)",
            R"(torchfleet_gateway_call_duration_seconds_bucket{model="mnist",le="0.0025"} 0)",
            R"(torchfleet_gateway_call_duration_seconds_bucket{model="mnist",le="0.005"} 1)",

@@ -32,6 +32,14 @@ TEST_CASE("RetryBudget: grants some each second whatever the calls", "[gateway][
   CHECK(Withdrawals(budget, At(6.1)) == 1);
 }
 
+TEST_CASE("RetryBudget: what calls put in is not put in by time again", "[gateway][retry]") {
+  RetryBudget budget({.percent = 20, .per_second = 10, .initial = 0, .capacity = 100}, At(0));
+  for (int i = 0; i < 30; ++i) budget.Deposit();
+  CHECK(Withdrawals(budget, At(1)) == 10);
+  for (int i = 0; i < 100; ++i) budget.Deposit();
+  CHECK(Withdrawals(budget, At(2)) == 20);
+}
+
 TEST_CASE("RetryBudget: saves up to its capacity, in whatever way", "[gateway][retry]") {
   RetryBudget budget({.percent = 20, .per_second = 10, .initial = 3, .capacity = 7}, At(0));
   CHECK(Withdrawals(budget, At(0)) == 3);

@@ -108,7 +108,9 @@ TEST_CASE("FleetState: who changed its condition is told as a condition, once",
   for (uint32_t queued = 1; queued <= 10; ++queued) {
     written.Commit({{Key(kLoads, "w"), Bytes(ALoad(queued))}});
   }
+  CHECK(state.urgent() == seen);
   written.Commit({{Key(kConditions, "w"), Bytes(ACondition("w", v1::WORKER_STATE_DRAINING))}});
+  CHECK(state.urgent() == written.revision());
   const v1::WatchResponse news = News(state, seen);
   CHECK(news.revision() == written.revision());
   CHECK(news.delta().updated_size() == 0);

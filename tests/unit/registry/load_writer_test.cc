@@ -37,7 +37,7 @@ TEST_CASE("LoadBatch: takes the longest waiting first, of each worker the latest
 
 class Waiter : public FleetListener {
  public:
-  void OnChange() override {
+  void OnChange(bool) override {
     const std::lock_guard lock(mu_);
     ++changes_;
     changed_.notify_all();

@@ -14,6 +14,10 @@ namespace {
 // Far beyond what anything here takes; a test that waits this long fails.
 constexpr std::chrono::seconds kLimit(20);
 
+constexpr RoundPolicy::Options kAtOnce{.interval = absl::ZeroDuration(),
+                                       .longest_interval = absl::ZeroDuration(),
+                                       .load_interval = absl::ZeroDuration()};
+
 // Fleet and publisher, told what a store would tell them.
 class Told : public FleetListener {
  public:
@@ -40,7 +44,16 @@ class Told : public FleetListener {
     fleet.OnEvents(Space::kLive, events, revision);
   }
 
-  void OnChange() override { publisher.OnChange(); }
+  void SetLoad(const std::string& id, uint32_t queued) {
+    const Item item{.key = Key(kLoads, id),
+                    .value = Bytes(ALoad(queued)),
+                    .created = 0,
+                    .modified = ++position.revision};
+    plain[item.key] = item;
+    fleet.OnEvents(Space::kLive, std::span(&item, 1), position.revision);
+  }
+
+  void OnChange(bool urgent) override { publisher.OnChange(urgent); }
   void OnDrainWishes(const std::vector<std::string>&) override {}
   void OnAvailable(bool available) override { publisher.OnAvailable(available); }
 
@@ -151,13 +164,30 @@ std::shared_ptr<Watching> Watch(Told& told, SeenBy seen = {}) {
   return watching;
 }
 
-TEST_CASE("RoundPolicy: the first round is due at once, the next an interval later",
+TEST_CASE("RoundPolicy: a round is due at once, the next later, for loads later still",
           "[registry][watch]") {
-  RoundPolicy rounds(absl::Milliseconds(10));
+  RoundPolicy rounds({.interval = absl::Milliseconds(10), .load_interval = absl::Seconds(1)});
   const Instant now = Instant::FromStart(absl::Seconds(100));
-  CHECK(rounds.Next() <= now);
-  rounds.Began(now);
-  CHECK(rounds.Next() == now + absl::Milliseconds(10));
+  CHECK(rounds.Next(true) <= now);
+  CHECK(rounds.Next(false) <= now);
+  rounds.Ran(now, now + absl::Microseconds(100));
+  CHECK(rounds.Next(true) == now + absl::Milliseconds(10));
+  CHECK(rounds.Next(false) == now + absl::Seconds(1));
+}
+
+TEST_CASE("RoundPolicy: rounds that take long are farther apart, within bounds",
+          "[registry][watch]") {
+  RoundPolicy rounds({.interval = absl::Milliseconds(10),
+                      .longest_interval = absl::Milliseconds(30),
+                      .load_interval = absl::Milliseconds(20)});
+  const Instant now = Instant::FromStart(absl::Seconds(100));
+  rounds.Ran(now, now + absl::Milliseconds(2.5));
+  CHECK(rounds.Next(true) == now + absl::Milliseconds(25));
+  CHECK(rounds.Next(false) == now + absl::Milliseconds(25));
+  rounds.Ran(now, now + absl::Milliseconds(250));
+  CHECK(rounds.Next(true) == now + absl::Milliseconds(30));
+  rounds.Ran(now, now + absl::Milliseconds(0.1));
+  CHECK(rounds.Next(true) == now + absl::Milliseconds(10));
 }
 
 TEST_CASE("Publisher: what many watchers are told is encoded once", "[registry][watch]") {
@@ -178,8 +208,22 @@ TEST_CASE("Publisher: what many watchers are told is encoded once", "[registry][
   for (const auto& watcher : watchers) watcher->Cut();
 }
 
+TEST_CASE("Publisher: loads wait for company, and go with what does not", "[registry][watch]") {
+  // Loads alone would wait for longer than the test does.
+  Told told({.rounds = {.interval = absl::ZeroDuration(),
+                        .longest_interval = absl::ZeroDuration(),
+                        .load_interval = absl::Hours(1)}});
+  told.Register("a");
+  const auto watcher = Watch(told);
+  REQUIRE(watcher->AwaitAll());
+  told.SetLoad("a", 7);
+  told.Register("b");
+  CHECK(watcher->AwaitAll());
+  CHECK(watcher->Cut().endpoints["a"].load().queued() == 7);
+}
+
 TEST_CASE("Publisher: a slow watcher gets what it missed in one message", "[registry][watch]") {
-  Told told({.interval = absl::ZeroDuration()});
+  Told told({.rounds = kAtOnce});
   const auto watcher = Watch(told);
   REQUIRE(watcher->Await([&] { return watcher->messages() == 1; }));
   watcher->Hold();
@@ -215,7 +259,7 @@ TEST_CASE("Publisher: watchers are told to go elsewhere once when the store stay
 }
 
 TEST_CASE("Publisher: a watcher ahead waits until this registry gets there", "[registry][watch]") {
-  Told told({.interval = absl::ZeroDuration()});
+  Told told({.rounds = kAtOnce});
   told.Register("a");
   SeenBy seen;
   seen.Heed(Parsed(told.fleet.Read([](const FleetState& s) { return s.Snapshot({}); })));
@@ -236,7 +280,9 @@ TEST_CASE("Publisher: a watcher ahead waits until this registry gets there", "[r
 TEST_CASE("Publisher: watchers that are slow, cut and resumed all come to know the whole",
           "[registry][watch]") {
   std::minstd_rand random(GENERATE(1, 2, 3, 4));
-  Told told({.interval = absl::Microseconds(200)});
+  Told told({.rounds = {.interval = absl::Microseconds(200),
+                        .longest_interval = absl::Milliseconds(1),
+                        .load_interval = absl::Milliseconds(1)}});
   std::vector<std::shared_ptr<Watching>> watchers;
   for (int i = 0; i < 6; ++i) {
     SeenBy seen;

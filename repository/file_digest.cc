@@ -1,4 +1,4 @@
-#include "trainer/data/digest.h"
+#include "repository/file_digest.h"
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
@@ -7,7 +7,7 @@
 #include <memory>
 #include <vector>
 
-namespace torchfleet::trainer {
+namespace torchfleet::repository {
 
 absl::StatusOr<std::string> FileDigest(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
@@ -28,4 +28,4 @@ absl::StatusOr<std::string> FileDigest(const std::filesystem::path& file) {
   return text;
 }
 
-}  // namespace torchfleet::trainer
+}  // namespace torchfleet::repository

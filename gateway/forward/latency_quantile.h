@@ -1,0 +1,41 @@
+#pragma once
+// How long nearly all answers of a model take, of late.
+//
+// Counts by quarters of octaves, so it is right to a fifth; halved now and then,
+// so that what was long ago counts less. Pure. One writer, who reads too.
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "absl/time/time.h"
+
+namespace torchfleet::gateway {
+
+class LatencyQuantile {
+ public:
+  // The share of answers that take no longer than what Get says.
+  static constexpr double kShare = 0.975;
+  // Fewer answers tell nothing.
+  static constexpr uint32_t kEnough = 50;
+
+  void Add(absl::Duration latency);
+  // Nothing while too few are known.
+  std::optional<absl::Duration> Get() const { return quantile_; }
+
+ private:
+  static constexpr int kPerOctave = 4;
+  // From 1 µs to an hour.
+  static constexpr size_t kBuckets = 32 * kPerOctave;
+  static constexpr uint32_t kEvery = 16;
+  static constexpr uint32_t kMost = 4000;
+
+  void Find();
+
+  std::array<uint32_t, kBuckets> counts_ = {};
+  uint32_t sum_ = 0;
+  uint32_t added_ = 0;
+  std::optional<absl::Duration> quantile_;
+};
+
+}  // namespace torchfleet::gateway
