@@ -126,6 +126,14 @@ void OperatorServer::SetReadiness(Readiness readiness) {
   readiness_ = std::move(readiness);
 }
 
+void OperatorServer::Show(const std::string& path, std::function<std::string()> read) {
+  auto page = std::make_unique<Page>([read = std::move(read)] {
+    return Page::Content{200, "application/json; charset=utf-8", read()};
+  });
+  server_->addHandler(path + "$", *page);
+  pages_.push_back(std::move(page));
+}
+
 std::string OperatorServer::Metrics() {
   const std::lock_guard lock(mu_);
   std::vector<prometheus::MetricFamily> families;

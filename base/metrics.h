@@ -1,8 +1,9 @@
 #pragma once
 // The operators' port, over HTTP: Prometheus metrics at /metrics, liveness at
-// /healthz, readiness at /readyz (200, or 503 with the reason).
+// /healthz, readiness at /readyz (200, or 503 with the reason); and what a process
+// shows besides.
 //
-// Lifecycle: Start once; what it shows is added before or after. Not ready until
+// Lifecycle: Start once; what it shows is added by one caller at a time. Not ready until
 // SetReadiness says how to tell. It keeps the collectables it shows; what they
 // and the readiness borrow outlives it. Thread-safe.
 
@@ -34,6 +35,8 @@ class OperatorServer {
   // Shows `collectable` at /metrics.
   void Register(std::shared_ptr<prometheus::Collectable> collectable);
   void SetReadiness(Readiness readiness);
+  // Shows a JSON document at `path`, as `read` gives it at the time.
+  void Show(const std::string& path, std::function<std::string()> read);
   // host:port as bound.
   const std::string& address() const { return address_; }
 

@@ -65,7 +65,8 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
            .allowed_origins = options.allowed_origins,
            .tls = options.tls.certificate.empty() ? std::nullopt : std::optional(options.tls),
            .access_log = options.access_log},
-          {&gateway->front_}, {gateway->fleet_, gateway->backends_, gateway->calls_}));
+          {&gateway->front_},
+          {gateway->fleet_, gateway->backends_, gateway->calls_, gateway->quarantine_}));
   const std::atomic<bool>* connected = &gateway->registry_connected_;
   if (options.worker.empty()) {
     auto* self = gateway.get();
@@ -81,6 +82,9 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
   gateway->metrics_ =
       std::make_shared<GatewayMetrics>(gateway->calls_, gateway->fleet_, *connected);
   gateway->operators_->Register(gateway->metrics_);
+  gateway->operators_->Show("/quarantine", [self = gateway.get()] {
+    return self->quarantine_.ToJson(self->clock_.Now());
+  });
   gateway->operators_->SetReadiness([self = gateway.get()] { return self->Ready(); });
   return gateway;
 }
