@@ -10,6 +10,8 @@
 #include <atomic>
 #include <exception>
 #include <iterator>
+#include <optional>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -33,37 +35,94 @@ void Knock(int port) {
   close(knock);
 }
 
-constexpr char kPlainText[] = "text/plain; charset=utf-8";
+// What is left of a body that is too long is read so far, so that whoever sends
+// it sees the answer.
+constexpr size_t kMaxThrownAway = 16 * kMaxOperatorBody;
+
+OperatorAnswer PlainAnswer(int code, std::string text) {
+  return {.code = code, .body = std::move(text)};
+}
+
+std::string HeaderOf(const mg_connection* connection, const char* name) {
+  const char* const value = mg_get_header(connection, name);
+  return value ? value : "";
+}
+
+// The body; nothing when it is too long.
+std::optional<std::string> ReadBody(mg_connection* connection) {
+  std::string body;
+  size_t total = 0;
+  char piece[16384];
+  for (int count; (count = mg_read(connection, piece, sizeof piece)) > 0;) {
+    total += static_cast<size_t>(count);
+    if (total <= kMaxOperatorBody) body.append(piece, static_cast<size_t>(count));
+    if (total > kMaxThrownAway) break;
+  }
+  if (total > kMaxOperatorBody) return std::nullopt;
+  return body;
+}
+
+void Send(mg_connection* connection, const OperatorAnswer& answer) {
+  std::string head =
+      absl::StrCat("HTTP/1.1 ", answer.code, " ", std::string(ReasonPhrase(answer.code)),
+                   "\r\nContent-Type: ", answer.type, "\r\nContent-Length: ", answer.body.size(),
+                   "\r\nConnection: close\r\n");
+  for (const auto& [name, value] : answer.headers) {
+    absl::StrAppend(&head, name, ": ", value, "\r\n");
+  }
+  absl::StrAppend(&head, "\r\n");
+  mg_write(connection, head.data(), head.size());
+  const std::string_view method = mg_get_request_info(connection)->request_method;
+  if (method != "HEAD") mg_write(connection, answer.body.data(), answer.body.size());
+}
 
 }  // namespace
 
-// What is told at one path.
-class OperatorServer::Page final : public CivetHandler {
+// Brings the requests for one page to it.
+class OperatorServer::Handler final : public CivetHandler {
  public:
-  struct Content {
-    int code = 200;
-    const char* type = kPlainText;
-    std::string text;
-  };
+  explicit Handler(OperatorPage page) : page_(std::move(page)) {}
 
-  explicit Page(std::function<Content()> read) : read_(std::move(read)) {}
+  bool handleGet(CivetServer*, mg_connection* connection) override { return Serve(connection); }
+  bool handlePost(CivetServer*, mg_connection* connection) override { return Serve(connection); }
+  bool handlePut(CivetServer*, mg_connection* connection) override { return Serve(connection); }
+  bool handleDelete(CivetServer*, mg_connection* connection) override { return Serve(connection); }
+  bool handlePatch(CivetServer*, mg_connection* connection) override { return Serve(connection); }
+  bool handleHead(CivetServer*, mg_connection* connection) override { return Serve(connection); }
+  bool handleOptions(CivetServer*, mg_connection* connection) override { return Serve(connection); }
 
-  bool handleGet(CivetServer*, mg_connection* connection) override {
-    const Content content = read_();
-    const std::string head = absl::StrCat("HTTP/1.1 ", content.code,
-                                          content.code == 200 ? " OK" : " Service Unavailable",
-                                          "\r\nContent-Type: ", content.type,
-                                          "\r\nContent-Length: ", content.text.size(), "\r\n\r\n");
-    mg_write(connection, head.data(), head.size());
-    mg_write(connection, content.text.data(), content.text.size());
+ private:
+  bool Serve(mg_connection* connection) const {
+    Send(connection, AnswerTo(connection));
     return true;
   }
 
- private:
-  const std::function<Content()> read_;
+  OperatorAnswer AnswerTo(mg_connection* connection) const {
+    const mg_request_info& info = *mg_get_request_info(connection);
+    auto body = ReadBody(connection);
+    if (!body) {
+      return PlainAnswer(413, absl::StrCat("the body is too long; expected at most ",
+                                           kMaxOperatorBody, " bytes\n"));
+    }
+    auto path = PathWords(info.local_uri_raw ? info.local_uri_raw : "");
+    auto query = QueryParameters(info.query_string ? info.query_string : "");
+    if (!path || !query) {
+      return PlainAnswer(400, "the request's address has a % without two hexadecimal digits\n");
+    }
+    return page_({.method = info.request_method,
+                  .path = *std::move(path),
+                  .query = *std::move(query),
+                  .content_type = HeaderOf(connection, "Content-Type"),
+                  .if_match = HeaderOf(connection, "If-Match"),
+                  .body = *std::move(body),
+                  .peer = info.remote_addr});
+  }
+
+  const OperatorPage page_;
 };
 
-absl::StatusOr<std::unique_ptr<OperatorServer>> OperatorServer::Start(const std::string& listen) {
+absl::StatusOr<std::unique_ptr<OperatorServer>> OperatorServer::Start(const std::string& listen,
+                                                                      int threads) {
   const size_t colon = listen.rfind(':');
   if (colon == std::string::npos || colon == 0) {
     return absl::InvalidArgumentError(
@@ -73,7 +132,9 @@ absl::StatusOr<std::unique_ptr<OperatorServer>> OperatorServer::Start(const std:
   OperatorServer* const server = owned.get();
   try {
     server->server_ = std::make_unique<CivetServer>(
-        std::vector<std::string>{"listening_ports", listen, "num_threads", "1"});
+        std::vector<std::string>{"listening_ports", listen, "num_threads", std::to_string(threads),
+                                 // Pages decode what they read, NUL bytes too.
+                                 "decode_url", "no"});
   } catch (const std::exception&) {
     // civetweb's own text names no cause.
     return absl::UnavailableError(absl::StrCat("cannot listen on ", listen,
@@ -81,18 +142,15 @@ absl::StatusOr<std::unique_ptr<OperatorServer>> OperatorServer::Start(const std:
                                                "this machine's; choose another with "
                                                "--operator-listen"));
   }
-  const auto add = [server](const char* path, std::function<Page::Content()> read) {
-    server->pages_.push_back(std::make_unique<Page>(std::move(read)));
-    server->server_->addHandler(path, *server->pages_.back());
-  };
-  add("/metrics$", [server] {
-    return Page::Content{200, "text/plain; version=0.0.4; charset=utf-8", server->Metrics()};
+  server->AddPage("/metrics$", [server](const OperatorRequest&) {
+    return OperatorAnswer{.type = "text/plain; version=0.0.4; charset=utf-8",
+                          .body = server->Metrics()};
   });
-  add("/healthz$", [] { return Page::Content{200, kPlainText, "alive\n"}; });
-  add("/readyz$", [server] {
+  server->AddPage("/healthz$", [](const OperatorRequest&) { return PlainAnswer(200, "alive\n"); });
+  server->AddPage("/readyz$", [server](const OperatorRequest&) {
     const absl::Status ready = server->Ready();
-    return ready.ok() ? Page::Content{200, kPlainText, "ready\n"}
-                      : Page::Content{503, kPlainText, absl::StrCat(ready.message(), "\n")};
+    return ready.ok() ? PlainAnswer(200, "ready\n")
+                      : PlainAnswer(503, absl::StrCat(ready.message(), "\n"));
   });
   const auto ports = server->server_->getListeningPorts();
   server->address_ = absl::StrCat(listen.substr(0, colon), ":", ports.empty() ? 0 : ports[0]);
@@ -121,17 +179,16 @@ void OperatorServer::Register(std::shared_ptr<prometheus::Collectable> collectab
   collectables_.push_back(std::move(collectable));
 }
 
+void OperatorServer::AddPage(const std::string& path, OperatorPage page) {
+  auto handler = std::make_unique<Handler>(std::move(page));
+  server_->addHandler(path, *handler);
+  const std::lock_guard lock(mu_);
+  handlers_.push_back(std::move(handler));
+}
+
 void OperatorServer::SetReadiness(Readiness readiness) {
   const std::lock_guard lock(mu_);
   readiness_ = std::move(readiness);
-}
-
-void OperatorServer::Show(const std::string& path, std::function<std::string()> read) {
-  auto page = std::make_unique<Page>([read = std::move(read)] {
-    return Page::Content{200, "application/json; charset=utf-8", read()};
-  });
-  server_->addHandler(path + "$", *page);
-  pages_.push_back(std::move(page));
 }
 
 std::string OperatorServer::Metrics() {

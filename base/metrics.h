@@ -1,9 +1,9 @@
 #pragma once
 // The operators' port, over HTTP: Prometheus metrics at /metrics, liveness at
-// /healthz, readiness at /readyz (200, or 503 with the reason); and what a process
-// shows besides.
+// /healthz, readiness at /readyz (200, or 503 with the reason), and the pages
+// that a process adds.
 //
-// Lifecycle: Start once; what it shows is added by one caller at a time. Not ready until
+// Lifecycle: Start once; what it shows is added before or after. Not ready until
 // SetReadiness says how to tell. It keeps the collectables it shows; what they
 // and the readiness borrow outlives it. Thread-safe.
 
@@ -18,6 +18,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/operator_page.h"
 
 class CivetServer;
 
@@ -29,19 +30,22 @@ class OperatorServer {
   using Readiness = std::function<absl::Status()>;
 
   // `listen`: host:port, port 0 for a free one. UNAVAILABLE when it cannot be had.
-  static absl::StatusOr<std::unique_ptr<OperatorServer>> Start(const std::string& listen);
+  // `threads`: so many requests at a time, for a process whose pages block.
+  static absl::StatusOr<std::unique_ptr<OperatorServer>> Start(const std::string& listen,
+                                                               int threads = 1);
   ~OperatorServer();
 
   // Shows `collectable` at /metrics.
   void Register(std::shared_ptr<prometheus::Collectable> collectable);
   void SetReadiness(Readiness readiness);
-  // Shows a JSON document at `path`, as `read` gives it at the time.
-  void Show(const std::string& path, std::function<std::string()> read);
+  // Requests for `path` and all under it go to the page, whatever their method.
+  // What the page borrows outlives the server.
+  void AddPage(const std::string& path, OperatorPage page);
   // host:port as bound.
   const std::string& address() const { return address_; }
 
  private:
-  class Page;
+  class Handler;
 
   OperatorServer() = default;
   std::string Metrics();
@@ -52,7 +56,7 @@ class OperatorServer {
   Readiness readiness_ ABSL_GUARDED_BY(mu_) = [] {
     return absl::UnavailableError("this process is starting");
   };
-  std::vector<std::unique_ptr<Page>> pages_;
+  std::vector<std::unique_ptr<Handler>> handlers_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<CivetServer> server_;
   std::string address_;
 };

@@ -2,7 +2,8 @@
 // SIGTERM and SIGINT as an event that main waits for.
 //
 // Create it first thing in main: threads started later inherit the blocked
-// signals. A second signal ends the process at once with status 130.
+// signals. A second signal ends the process at once with status 130; what Request
+// asked for is not counted.
 
 #include "absl/time/time.h"
 
@@ -11,6 +12,9 @@ namespace torchfleet {
 class ShutdownSignal {
  public:
   ShutdownSignal();
+
+  // As if the first signal had come; from any thread.
+  static void Request();
 
   // Until the first signal. Returns its number.
   int Wait();

@@ -18,15 +18,18 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness.bench import Bench  # noqa: E402
 from harness.peers import NotThere  # noqa: E402
 from harness.processes import CORES  # noqa: E402
-from rows import (digits, encoder, fleet, generator, idle, models, overload, proxy,  # noqa: E402
-                  rest, worker)
+from rows import (catalogue, digits, discovery, encoder, fleet, generator, idle,  # noqa: E402
+                  models, overload, proxy, registry, rest, worker)
 
 ROWS = {"fleet": fleet.measure, "sizes": proxy.measure_sizes, "large": proxy.measure_megabytes,
         "latency": proxy.measure_latency, "many": proxy.measure_many, "tls": proxy.measure_tls,
         "models": models.measure, "rest": rest.measure, "generator": generator.measure,
-        "idle": idle.measure, "digits": digits.measure,
+        "idle": idle.measure, "news": discovery.measure_news, "swap": discovery.measure_swap,
+        "registry": registry.measure_fleet, "stampede": registry.measure_stampede,
+        "digits": digits.measure,
         "overhead": worker.measure_overhead, "batching": worker.measure_batching,
         "adaptive": worker.measure_adaptive, "encoder": encoder.measure,
+        "catalogue": catalogue.measure,
         "tail": overload.measure_tail, "storm": overload.measure_storm}
 
 

@@ -10,7 +10,10 @@
 
 #include "base/process.h"
 #include "base/version.h"
+#include "cli/catalogue/model_command.h"
+#include "cli/catalogue/route_command.h"
 #include "cli/completion/completion.h"
+#include "cli/drain/drain_command.h"
 #include "cli/exit_codes.h"
 #include "cli/infer/infer_command.h"
 #include "cli/load/load_command.h"
@@ -27,7 +30,10 @@ constexpr char kDescription[] =
     "  torchfleet up                                     serve every model in ./models\n"
     "  torchfleet infer mnist --image digit.png          call one\n"
     "  torchfleet load mnist --concurrency 32            call one as often as it goes\n"
-    "  torchfleet status                                 see the fleet";
+    "  torchfleet status                                 see the fleet\n"
+    "  torchfleet model list                             the catalogue\n"
+    "  torchfleet route split mnist 3=90 4=10            a tenth of the calls to version 4\n"
+    "  torchfleet drain mnist                            let its workers finish and go";
 
 constexpr char kExitCodes[] =
     "Exit codes: 0 done, 1 the call failed or something is not ready, 2 wrong usage,\n"
@@ -40,12 +46,21 @@ struct TrainOptions {
   bool resume = false;
 };
 
+struct MigrateOptions {
+  std::string from;
+  std::string to;
+  bool force = false;
+};
+
 void AddUp(CLI::App& app, UpOptions& options) {
   auto* up = app.add_subcommand(
       "up", "Serve every model of a repository: registry, gateway and a worker for each");
   AddFlag(*up, "--repository", options.repository, "The model repository");
   AddFlag(*up, "--listen", options.listen, "host:port for callers; port 0 takes a free one");
   up->add_option("--replicas", options.replicas, "MODEL=N: so many workers for that model");
+  AddFlag(*up, "--store", options.store,
+          "Where the registry keeps its catalogue: memory, sqlite:PATH or etcd:HOST:PORT;\n"
+          "sqlite:REPOSITORY/.torchfleet/registry.db by default");
   AddFlag(*up, "--worker-binary", options.worker_binary,
           "The worker's binary, beside this one or as a path");
   AddFlag(*up, "--log-format", options.log_format, "Logs as text, or as one JSON object a line")
@@ -168,21 +183,58 @@ void AddStatus(CLI::App& app, StatusOptions& options) {
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   AddFlag(*status, "--registry", options.registry,
-          "host:port; the fleet that runs here by default");
+          "host:port, or several with commas between; the fleet that runs here by default");
   AddDurationFlag(*status, "--timeout", options.timeout, "How long to wait for the registry");
 }
 
-// Becomes the trainer: its signals, terminal and exit code are this process's.
-int RunTrain(const TrainOptions& options) {
-  const std::string binary = SiblingPath("torchfleet-trainer").string();
-  std::vector<std::string> words = {binary, options.spec, "--repository", options.repository};
-  if (options.resume) words.push_back("--resume");
+void AddDrain(CLI::App& app, DrainOptions& options) {
+  auto* drain = app.add_subcommand(
+      "drain",
+      "Let a worker, or all workers of a model, finish what they have and go\n\n"
+      "  torchfleet drain mnist-1-0            a worker, by its name in torchfleet status\n"
+      "  torchfleet drain mnist --wait         all of a model, until they are gone");
+  drain->add_option("name", options.name, "A worker; else a model")->required();
+  drain->add_flag("--wait", options.wait, "Until they are gone, showing how far they are");
+  AddFlag(*drain, "--registry", options.registry,
+          "host:port, or several with commas between; the fleet that runs here by default");
+  AddDurationFlag(*drain, "--timeout", options.timeout,
+                  "How long to wait for the registry, and with --wait for the workers");
+}
+
+void AddMigrate(CLI::App& app, MigrateOptions& options) {
+  auto* migrate = app.add_subcommand(
+      "migrate",
+      "Copy the registry's catalogue with its audit trail from one store to another\n\n"
+      "  torchfleet migrate --from sqlite:registry.db --to etcd:10.0.0.1:2379,10.0.0.2:2379");
+  migrate->add_option("--from", options.from, "The store to read: sqlite:PATH or etcd:HOST:PORT")
+      ->required();
+  migrate->add_option("--to", options.to, "The store to write")->required();
+  migrate->add_flag("--force", options.force, "Replace what the target holds");
+}
+
+// Becomes the binary beside this one: its signals, terminal and exit code are
+// this process's.
+int Become(const std::string& name, std::vector<std::string> words) {
+  const std::string binary = SiblingPath(name).string();
+  words.insert(words.begin(), binary);
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   execv(binary.c_str(), arguments.data());
   return Fail(absl::NotFoundError(
       fmt::format("{} cannot be run: {}; build it with make", binary, std::strerror(errno))));
+}
+
+int RunTrain(const TrainOptions& options) {
+  std::vector<std::string> words = {options.spec, "--repository", options.repository};
+  if (options.resume) words.push_back("--resume");
+  return Become("torchfleet-trainer", std::move(words));
+}
+
+int RunMigrate(const MigrateOptions& options) {
+  std::vector<std::string> words = {"migrate", "--from", options.from, "--to", options.to};
+  if (options.force) words.push_back("--force");
+  return Become("torchfleet-registry", std::move(words));
 }
 
 int RunCompletion(const CLI::App& app, const std::string& shell) {
@@ -205,12 +257,19 @@ int Main(int argc, char** argv) {
   InferOptions infer;
   LoadOptions load;
   StatusOptions status;
+  MigrateOptions migrate;
+  DrainOptions drain;
+  CatalogueOptions catalogue;
   std::string shell;
   AddUp(app, up);
   AddTrain(app, train);
   AddInfer(app, infer);
   AddLoad(app, load);
   AddStatus(app, status);
+  AddMigrate(app, migrate);
+  AddDrain(app, drain);
+  AddModelCommand(app, catalogue);
+  AddRouteCommand(app, catalogue);
   auto* completion = app.add_subcommand("completion", "A completion script for your shell");
   completion->add_option("shell", shell, "bash, zsh or fish")->required();
   if (const auto exit_code = ParseFlags(app, argc, argv)) return *exit_code;
@@ -220,6 +279,9 @@ int Main(int argc, char** argv) {
   if (app.got_subcommand("infer")) return RunInfer(infer);
   if (app.got_subcommand("load")) return RunLoad(load);
   if (app.got_subcommand("status")) return RunStatus(status);
+  if (app.got_subcommand("migrate")) return RunMigrate(migrate);
+  if (app.got_subcommand("drain")) return RunDrain(drain);
+  if (catalogue.run) return catalogue.run(catalogue);
   return RunCompletion(app, shell);
 }
 

@@ -34,10 +34,13 @@ build_packages=(
   protobuf-compiler-grpc libabsl-dev libre2-dev libc-ares-dev libssl-dev
   libnghttp2-dev libspdlog-dev libfmt-dev libcli11-dev nlohmann-json3-dev
   prometheus-cpp-dev libcivetweb-dev libsimdjson-dev
-  libcurl4-openssl-dev libpng-dev zlib1g-dev catch2
+  libcurl4-openssl-dev libpng-dev libsqlite3-dev zlib1g-dev catch2
   python3 python3-venv
 )
-test_packages=(chromium clang clang-format curl libclang-rt-dev openssl procps)
+test_packages=(
+  chromium clang clang-format curl etcd-server faketime iproute2 iptables libclang-rt-dev
+  openssl procps
+)
 # libb64 is perf_analyzer's, which comes with pip as Envoy and MiniLM do.
 bench_packages=(haproxy nginx-light nghttp2-client nghttp2-proxy libb64-0d openssl valgrind)
 
@@ -130,7 +133,17 @@ find_libtorch() {
   say "LibTorch: $libtorch"
 }
 
+# Tests start an etcd of their own; the package would start one for the system.
+mask_etcd_service() {
+  local unit=/etc/systemd/system/etcd.service
+  installed etcd-server || [[ -e $unit || -L $unit ]] && return 0
+  say "etcd is not to run as a system service; to have that: systemctl unmask etcd"
+  as_root mkdir -p "${unit%/*}"
+  as_root ln -s /dev/null "$unit"
+}
+
 install_test_tools() {
+  mask_etcd_service
   install_packages "${test_packages[@]}"
   if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     install_packages nodejs npm

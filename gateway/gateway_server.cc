@@ -3,37 +3,24 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <thread>
 #include <utility>
 
 #include "base/log.h"
 #include "base/status.h"
+#include "gateway/discover/fleet_age.h"
+#include "registry/client/registry_channel.h"
 
 namespace torchfleet::gateway {
 namespace {
 
-std::map<std::string, uint64_t> Epochs(const FleetSnapshot& fleet) {
-  std::map<std::string, uint64_t> epochs;
-  for (const std::string& address : fleet.fixed.ready) epochs[address] = 0;
-  for (const auto& [name, model] : fleet.models) {
-    for (const auto& [number, version] : model.versions) {
-      for (const auto& endpoint : version.endpoints) {
-        uint64_t& epoch = epochs[endpoint.worker().address()];
-        epoch = std::max(epoch, endpoint.epoch());
-      }
-    }
-  }
-  return epochs;
-}
-
-absl::Status CheckAddress(const char* what, const std::string& address) {
+absl::Status CheckWorker(const std::string& address) {
   const size_t colon = address.rfind(':');
   if (colon != std::string::npos && colon > 0 && colon + 1 < address.size()) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
-      fmt::format("the {}'s address is '{}'; expected host:port", what, Clip(address)));
+      fmt::format("the worker's address is '{}'; expected host:port", Clip(address)));
 }
 
 }  // namespace
@@ -42,8 +29,8 @@ GatewayServer::GatewayServer(size_t loops)
     : backends_(loops), calls_(clock_.Now(), loops), front_(fleet_, backends_, calls_, clock_) {}
 
 absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const GatewayOptions& options) {
-  RETURN_IF_ERROR(options.worker.empty() ? CheckAddress("registry", options.registry)
-                                         : CheckAddress("worker", options.worker));
+  RETURN_IF_ERROR(options.worker.empty() ? registry::ParseAddresses(options.registry).status()
+                                         : CheckWorker(options.worker));
   if (options.tls.certificate.empty() != options.tls.key.empty() ||
       (!options.tls.client_ca.empty() && options.tls.certificate.empty())) {
     return absl::InvalidArgumentError(
@@ -57,6 +44,11 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
   const int threads = options.threads == 0 ? cores : options.threads;
   auto gateway = std::unique_ptr<GatewayServer>(new GatewayServer(static_cast<size_t>(threads)));
   ASSIGN_OR_RETURN(gateway->operators_, OperatorServer::Start(options.operator_listen));
+  if (options.model_control && options.worker.empty()) {
+    gateway->control_ =
+        std::make_unique<ModelControl>(options.registry, gateway->fleet_, gateway->backends_);
+    gateway->front_.Allow(*gateway->control_);
+  }
   ASSIGN_OR_RETURN(
       gateway->edge_,
       Edge::Start(
@@ -71,19 +63,24 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
   if (options.worker.empty()) {
     auto* self = gateway.get();
     gateway->follower_ = std::make_unique<FleetFollower>(
-        options.registry, gateway->clock_,
-        [self](FleetSnapshot fleet) { self->Publish(std::move(fleet)); });
+        FleetFollower::Options{options.registry, options.fleet_file}, gateway->clock_,
+        [self](const FleetSnapshot& fleet, const FleetChange& change) {
+          self->Publish(fleet, change);
+        });
     connected = &gateway->follower_->connected();
+    gateway->operators_->Register(std::make_shared<FleetAge>(gateway->follower_->known_at()));
     gateway->follower_->Start();
   } else {
-    gateway->Publish(FleetSnapshot::ForWorker(options.worker));
+    gateway->Publish(FleetSnapshot::ForWorker(options.worker),
+                     {.addresses = {{options.worker, 0}}});
   }
   gateway->watch_.Start();
   gateway->metrics_ =
       std::make_shared<GatewayMetrics>(gateway->calls_, gateway->fleet_, *connected);
   gateway->operators_->Register(gateway->metrics_);
-  gateway->operators_->Show("/quarantine", [self = gateway.get()] {
-    return self->quarantine_.ToJson(self->clock_.Now());
+  gateway->operators_->AddPage("/quarantine", [self = gateway.get()](const OperatorRequest&) {
+    return OperatorAnswer{.type = "application/json; charset=utf-8",
+                          .body = self->quarantine_.ToJson(self->clock_.Now())};
   });
   gateway->operators_->SetReadiness([self = gateway.get()] { return self->Ready(); });
   return gateway;
@@ -106,13 +103,15 @@ void GatewayServer::Drain(absl::Duration deadline) {
   edge_->Drain(deadline);
 }
 
-void GatewayServer::Publish(FleetSnapshot fleet) {
-  std::set<std::string> models;
-  for (const auto& [name, model] : fleet.models) models.insert(name);
-  calls_.Add(models, clock_.Now());
+void GatewayServer::Publish(const FleetSnapshot& fleet, const FleetChange& change) {
+  if (!change.new_models.empty()) calls_.Add(change.new_models, clock_.Now());
   // Before the snapshot, so that whatever a call is routed to is there.
-  backends_.Update(Epochs(fleet), clock_.Now());
-  fleet_.Set(std::move(fleet));
+  backends_.Update(change.addresses, clock_.Now());
+  // The last holder of an old one frees what it does not share: that is to be
+  // this thread, not a call's.
+  retired_.push_back(fleet_.Get());
+  fleet_.Set(fleet);
+  std::erase_if(retired_, [](const auto& snapshot) { return snapshot.use_count() == 1; });
   SetServing();
 }
 

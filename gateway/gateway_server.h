@@ -6,8 +6,8 @@
 
 #include <memory>
 #include <mutex>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -29,7 +29,13 @@ namespace torchfleet::gateway {
 struct GatewayOptions {
   std::string listen = "127.0.0.1:8001";
   std::string operator_listen = "127.0.0.1:0";
+  // host:port, or several with commas between.
   std::string registry = "127.0.0.1:9400";
+  // Where the fleet is kept, to start from when no registry answers; empty:
+  // nowhere.
+  std::string fleet_file = {};
+  // Callers may load and unload models.
+  bool model_control = false;
   // host:port of the one worker that answers every call; empty to follow the
   // registry.
   std::string worker;
@@ -57,17 +63,20 @@ class GatewayServer {
  private:
   explicit GatewayServer(size_t loops);
   // From now on calls see this fleet.
-  void Publish(FleetSnapshot fleet);
+  void Publish(const FleetSnapshot& fleet, const FleetChange& change);
   void SetServing();
   // OK, or what is awaited, for the operators' port.
   absl::Status Ready();
 
   MonotonicClock clock_;
   Snapshot<FleetSnapshot> fleet_;
+  // Snapshots that were replaced and that calls may still hold. Only Publish's.
+  std::vector<std::shared_ptr<const FleetSnapshot>> retired_;
   BackendTable backends_;
   ModelCallsTable calls_;
   Quarantine quarantine_;
   InferenceFront front_;
+  std::unique_ptr<ModelControl> control_;
   std::atomic<bool> registry_connected_ = false;  // without a follower
   std::shared_ptr<GatewayMetrics> metrics_;
   std::unique_ptr<OperatorServer> operators_;

@@ -23,7 +23,12 @@ int Run(int argc, char** argv) {
   AddFlag(app, "--listen", options.listen,
           "host:port where calls come in; port 0 takes a free one");
   AddFlag(app, "--registry", options.registry,
-          "host:port of the registry that knows which worker serves which model");
+          "host:port of the registry that knows which worker serves which model; or of several, "
+          "with commas between");
+  AddFlag(app, "--fleet-file", options.fleet_file,
+          "Keep the fleet in this file, and start from it when no registry answers");
+  app.add_flag("--model-control", options.model_control,
+               "Callers may load and unload models, for everybody");
   AddFlag(app, "--worker", options.worker,
           "host:port of one worker that answers every call, in place of a registry");
   AddFlag(app, "--threads", options.threads,

@@ -10,6 +10,7 @@
 #include "base/shutdown.h"
 #include "model-worker/watchdog.h"
 #include "model-worker/worker_server.h"
+#include "registry/client/registry_channel.h"
 
 namespace torchfleet::worker {
 namespace {
@@ -34,7 +35,8 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::PositiveNumber);
   AddFlag(app, "--listen", flags.place.listen, "host:port for calls; port 0 takes a free one");
   AddFlag(app, "--registry", flags.place.registry,
-          "host:port of the registry; without one the worker serves those who know its address");
+          "host:port of the registry, or of several with commas between; without one the worker "
+          "serves those who know its address");
   AddFlag(app, "--worker-id", flags.place.worker_id,
           "Its name in the fleet, the same after a restart in its place");
   AddFlag(app, "--advertise", flags.place.advertise,
@@ -111,7 +113,14 @@ int RunWorker(int argc, char** argv, const ModelRuntime& runtime) {
     return 2;
   }
 
+  if (!flags.place.registry.empty()) {
+    if (const auto parsed = registry::ParseAddresses(flags.place.registry); !parsed.ok()) {
+      LogError(std::string(parsed.status().message()));
+      return 2;
+    }
+  }
   flags.place.operator_listen = process.operator_listen;
+  flags.place.on_drain = ShutdownSignal::Request;
   const MonotonicClock clock;
   flags.worker.memory = Memory(flags, clock);
   if (runtime.count_memory) runtime.count_memory(flags.worker.memory);

@@ -59,7 +59,7 @@ absl::StatusOr<std::unique_ptr<WorkerServer>> WorkerServer::Start(const WorkerOp
   RETURN_IF_ERROR(worker->Listen(place));
   worker->Announce(place);
   if (const absl::Status status = worker->Load(*engine, loader); !status.ok()) {
-    worker->Leave(worker->files_.WithoutFolders(std::string(status.message())));
+    worker->Fail(worker->files_.WithoutFolders(std::string(status.message())));
     return status;
   }
   WorkerServer& server = *worker;
@@ -99,8 +99,14 @@ void WorkerServer::Announce(const WorkerPlace& place) {
                             : place.worker_id;
   identity_.address = place.advertise.empty() ? address() : place.advertise;
   identity_.operator_address = operator_address();
-  announcer_ = std::make_unique<registry::Announcer>(place.registry, Announcement(spec, identity_),
-                                                     [this] { return CurrentLoad(); });
+  const auto on_drain = [wanted = place.on_drain](const std::string& actor) {
+    LogInfo("an operator wants this worker to drain", {{"actor", Clip(actor)}});
+    if (wanted) wanted();
+  };
+  announcer_ = std::make_unique<registry::Announcer>(
+      place.registry, Announcement(spec, identity_),
+      registry::Announcer::Callbacks{.load = [this] { return CurrentLoad(); },
+                                     .on_drain = on_drain});
   announcer_->Start(registry::v1::WORKER_STATE_STARTING);
 }
 
@@ -113,10 +119,10 @@ absl::Status WorkerServer::Load(Engine& engine, const ModelLoader& loader) {
   control_->SetServing(true);
   control_->SetServing(inference::GRPCInferenceService::service_full_name(), true);
   if (announcer_) {
-    announcer_->SetState(registry::v1::WORKER_STATE_READY);
+    announcer_->SetCondition({.state = registry::v1::WORKER_STATE_READY});
     // Whoever waits for this worker wants to call it; without a registry it
     // serves nevertheless.
-    announcer_->AwaitTold(registry::v1::WORKER_STATE_READY, absl::Seconds(2));
+    announcer_->AwaitTold(absl::Seconds(2));
   }
   LogInfo("worker is ready", {{"model", engine.spec().name},
                               {"version", engine.spec().version},
@@ -124,6 +130,18 @@ absl::Status WorkerServer::Load(Engine& engine, const ModelLoader& loader) {
                               {"operator_address", operator_address()},
                               {"load_time", absl::FormatDuration(clock_.Now() - began)}});
   return absl::OkStatus();
+}
+
+void WorkerServer::Fail(const std::string& reason) {
+  if (!announcer_) return;
+  announcer_->SetCondition({.state = registry::v1::WORKER_STATE_FAILED, .reason = reason});
+  announcer_->AwaitTold(absl::Seconds(2));
+  announcer_->Abandon();
+}
+
+void WorkerServer::SayDraining(registry::v1::DrainPhase phase) {
+  if (!announcer_) return;
+  announcer_->SetCondition({.state = registry::v1::WORKER_STATE_DRAINING, .drain_phase = phase});
 }
 
 void WorkerServer::TakenOver(const Engine& engine) {
@@ -148,9 +166,10 @@ void WorkerServer::Drain(absl::Duration delay, absl::Duration timeout) {
   readiness_.SetReady(false);
   control_->SetServing(false);
   control_->SetServing(inference::GRPCInferenceService::service_full_name(), false);
-  if (announcer_) announcer_->SetState(registry::v1::WORKER_STATE_DRAINING);
+  SayDraining(registry::v1::DRAIN_PHASE_ANNOUNCED);
   // Calls go on meanwhile; a second signal ends the process.
   absl::SleepFor(delay);
+  SayDraining(registry::v1::DRAIN_PHASE_FINISHING);
   // Whoever comes now is told to go elsewhere; the port closes when nobody is
   // left.
   engine->Retire();

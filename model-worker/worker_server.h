@@ -1,11 +1,14 @@
 #pragma once
 // The worker process's root: one model from repository to served.
 //
-//   Start ─► STARTING ─► READY ─► Drain: DRAINING ─► gone
+//   Start ─► STARTING ─► READY ─► Drain: DRAINING (ANNOUNCED ─► FINISHING) ─► gone
+//               └─► FAILED
 //
-// Lifecycle: Start loads the model and returns when it is READY; Drain once;
-// then destruction. Thread-safe after Start.
+// Lifecycle: Start loads the model and returns when it is READY; one that cannot
+// be loaded stays FAILED at the registry for a while. Drain once; then destruction.
+// Thread-safe after Start.
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -42,12 +45,14 @@ struct WorkerOptions {
 struct WorkerPlace {
   std::string listen = "127.0.0.1:0";
   std::string operator_listen = "127.0.0.1:0";
-  // Empty: announced nowhere.
+  // host:port, or several with commas between. Empty: announced nowhere.
   std::string registry;
   // Empty: made of model, version and something random.
   std::string worker_id;
   // Empty: the bound address.
   std::string advertise;
+  // An operator wants it to drain. May be called more than once, on any thread.
+  std::function<void()> on_drain = nullptr;
 };
 
 class WorkerServer {
@@ -78,6 +83,9 @@ class WorkerServer {
   absl::Status Listen(const WorkerPlace& place);
   void Announce(const WorkerPlace& place);
   absl::Status Load(Engine& engine, const ModelLoader& loader);
+  void SayDraining(registry::v1::DrainPhase phase);
+  // It will not serve.
+  void Fail(const std::string& reason);
   // A reloaded model has taken over.
   void TakenOver(const Engine& engine);
   registry::v1::Load CurrentLoad() const;

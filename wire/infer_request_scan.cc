@@ -90,47 +90,6 @@ absl::Status TakeText(PieceReader& reader, std::string_view field, std::string& 
                       field);
 }
 
-// The value of a parameter that is a whole number, in any of its two fields.
-uint64_t WholeNumber(std::string_view parameter) {
-  WireReader reader{ContiguousBytes(parameter)};
-  uint64_t value = 0;
-  while (!reader.AtEnd()) {
-    uint32_t tag;
-    if (!reader.ReadTag(tag)) return 0;
-    const bool number =
-        tag == MakeTag(2, WireType::kVarint) || tag == MakeTag(5, WireType::kVarint);
-    if (number ? !reader.ReadVarint(value) : !reader.SkipField(tag, kMaxNesting)) return 0;
-  }
-  return value;
-}
-
-// An entry of the parameters, if it is the priority. What else is in one, or
-// wrong with it, is for the worker to find.
-bool TakeParameter(PieceReader& reader, uint64_t& priority) {
-  // The key and a number of up to 14 bits, which a string holds without memory of
-  // its own.
-  constexpr size_t kLongest = 15;
-  size_t length;
-  if (!reader.ReadLength(length)) return false;
-  if (length > kLongest) {
-    reader.bytes().Skip(length);
-    return true;
-  }
-  const std::string entry = reader.bytes().Take(length);
-  WireReader fields{ContiguousBytes(entry)};
-  std::string_view key, value;
-  while (!fields.AtEnd()) {
-    uint32_t tag;
-    if (!fields.ReadTag(tag)) return true;
-    const bool read = tag == LengthTag(1)   ? fields.ReadBytes(key)
-                      : tag == LengthTag(2) ? fields.ReadBytes(value)
-                                            : fields.SkipField(tag, kMaxNesting);
-    if (!read) return true;
-  }
-  if (key == "priority") priority = WholeNumber(value);
-  return true;
-}
-
 }  // namespace
 
 absl::StatusOr<InferRequestHead> ScanInferRequest(std::span<const std::string_view> pieces) {
@@ -148,9 +107,6 @@ absl::StatusOr<InferRequestHead> ScanInferRequest(std::span<const std::string_vi
         break;
       case LengthTag(3):
         RETURN_IF_ERROR(TakeText(reader, "id", head.id));
-        break;
-      case LengthTag(4):
-        if (!TakeParameter(reader, head.priority)) return Malformed(reader);
         break;
       default:
         if (!reader.SkipField(tag, kMaxNesting)) return Malformed(reader);

@@ -1,6 +1,6 @@
 #pragma once
 // Reads what routing needs of an inference request from its bytes in place:
-// the model's name and version, the request's id and priority. Tensors are skipped by
+// the model's name and version and the request's id. Tensors are skipped by
 // their lengths, neither decoded nor copied, so the cost does not grow with
 // them.
 //
@@ -17,7 +17,6 @@
 // ModelStatistics) have name and version under the same field numbers, so the
 // same function reads them.
 
-#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,8 +30,6 @@ struct InferRequestHead {
   // Empty when the caller leaves the choice to us.
   std::string model_version;
   std::string id;
-  // The parameter `priority`, where it is a whole number; 0 without.
-  uint64_t priority = 0;
 };
 
 // INVALID_ARGUMENT for bytes that are no such message.

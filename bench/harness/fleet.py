@@ -47,8 +47,8 @@ def gateway(backend, *flags, core=SUBJECT_CORE):
 
 def registry():
     """Leases last long enough for workers that only say that they are there."""
-    return Server([ours("torchfleet-registry"), "--listen", "127.0.0.1:0", "--lease", "600s",
-                   "--log-level", "warning"], LOAD_CORE, ready="fd")
+    return Server([ours("torchfleet-registry"), "--listen", "127.0.0.1:0", "--store", "memory",
+                   "--lease", "600s", "--log-level", "warning"], LOAD_CORE, ready="fd")
 
 
 class Certificate:

@@ -19,7 +19,7 @@ def _made(*files):
 
 def registry():
     """The messages and the services of registry.proto, and gRPC."""
-    _made("torchfleet/registry/v1/registry.proto")
+    _made("torchfleet/registry/v1/registry.proto", "torchfleet/registry/v1/catalogue.proto")
     import grpc
     from torchfleet.registry.v1 import registry_pb2, registry_pb2_grpc
     return grpc, registry_pb2, registry_pb2_grpc

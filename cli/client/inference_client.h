@@ -1,5 +1,5 @@
 #pragma once
-// Calls of the gateway and the registry, for the command line.
+// Calls of the gateway, for the command line.
 //
 // Errors are the server's own; UNAVAILABLE when nobody answers, with the
 // address, which is the user's own.
@@ -10,7 +10,6 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "inference/grpc_service.pb.h"
-#include "torchfleet/registry/v1/registry.pb.h"
 
 namespace torchfleet::cli {
 
@@ -33,9 +32,5 @@ class InferenceClient {
 
   std::unique_ptr<Connection> connection_;
 };
-
-// The fleet as the registry at `address` knows it now.
-absl::StatusOr<torchfleet::registry::v1::WatchResponse> FleetSnapshot(const std::string& address,
-                                                                      absl::Duration timeout);
 
 }  // namespace torchfleet::cli

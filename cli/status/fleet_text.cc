@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "nlohmann/json.hpp"
 
@@ -18,17 +19,46 @@ std::string StateText(v1::WorkerState state) {
       return "READY";
     case v1::WORKER_STATE_DRAINING:
       return "DRAINING";
+    case v1::WORKER_STATE_FAILED:
+      return "FAILED";
     default:
       return "STARTING";
   }
 }
 
 std::string Coloured(const std::string& state, size_t width) {
-  const int colour = state == "READY" ? 32 : state == "DOWN" ? 31 : 33;
+  const bool bad = state == "DOWN" || state == "FAILED" || state == "NO WORKER";
+  const int colour = state == "READY" ? 32 : bad ? 31 : 33;
   return fmt::format("\033[{}m{:<{}}\033[0m", colour, state, width);
 }
 
+std::string StateCell(const FleetRow& row) {
+  std::string text = row.state;
+  if (!row.phase.empty()) text += " " + row.phase;
+  if (row.disconnected) text += " disconnected";
+  return text;
+}
+
+void AddModelsWithoutWorker(const v1::WatchResponse::Snapshot& fleet, std::vector<FleetRow>& rows) {
+  std::set<std::string> served;
+  for (const auto& endpoint : fleet.endpoints()) served.insert(endpoint.worker().model());
+  for (const auto& model : fleet.models()) {
+    if (served.contains(model.name())) continue;
+    rows.push_back({.role = "model",
+                    .name = model.name(),
+                    .address = "",
+                    .model = model.name(),
+                    .state = model.placement().unloaded() ? "UNLOADED" : "NO WORKER"});
+  }
+}
+
 }  // namespace
+
+std::string PhaseText(v1::DrainPhase phase) {
+  return phase == v1::DRAIN_PHASE_ANNOUNCED   ? "announced"
+         : phase == v1::DRAIN_PHASE_FINISHING ? "finishing"
+                                              : "";
+}
 
 std::vector<FleetRow> FleetRows(const FleetFile& file, const v1::WatchResponse& snapshot) {
   std::vector<FleetRow> rows;
@@ -54,8 +84,12 @@ std::vector<FleetRow> FleetRows(const FleetFile& file, const v1::WatchResponse& 
                     .queued = endpoint.load().queued(),
                     .running = endpoint.load().running(),
                     .capacity = endpoint.load().capacity(),
-                    .left = endpoint.last_leave_reason()});
+                    .left = endpoint.last_leave_reason(),
+                    .phase = PhaseText(endpoint.drain_phase()),
+                    .disconnected = endpoint.disconnected(),
+                    .reason = endpoint.reason()});
   }
+  AddModelsWithoutWorker(snapshot.snapshot(), rows);
   return rows;
 }
 
@@ -68,8 +102,8 @@ std::string RowsAsTable(const std::vector<FleetRow>& rows, bool colour) {
         row.role == "worker"
             ? fmt::format("{}/{} running, {} queued", row.running, row.capacity, row.queued)
             : "";
-    lines.push_back({row.role, row.name, row.model, row.version, row.state, load, row.address,
-                     std::to_string(row.pid)});
+    lines.push_back({row.role, row.name, row.model, row.version, StateCell(row), load, row.address,
+                     row.role == "model" ? "" : std::to_string(row.pid)});
   }
   std::array<size_t, 8> widths{};
   for (const Cells& line : lines) {
@@ -86,6 +120,7 @@ std::string RowsAsTable(const std::vector<FleetRow>& rows, bool colour) {
     text += "\n";
   }
   for (const FleetRow& row : rows) {
+    if (!row.reason.empty()) text += fmt::format("{} failed: {}\n", row.name, row.reason);
     if (!row.left.empty()) text += fmt::format("{} left before: {}\n", row.name, row.left);
   }
   return text;
@@ -103,6 +138,9 @@ std::string RowsAsJson(const std::vector<FleetRow>& rows) {
           {"queued", row.queued}, {"running", row.running}, {"capacity", row.capacity}};
     }
     if (!row.left.empty()) process["left"] = row.left;
+    if (!row.phase.empty()) process["phase"] = row.phase;
+    if (row.disconnected) process["disconnected"] = true;
+    if (!row.reason.empty()) process["reason"] = row.reason;
     processes.push_back(process);
   }
   return nlohmann::ordered_json{{"processes", processes}}.dump(1) + "\n";

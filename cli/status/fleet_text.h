@@ -16,22 +16,36 @@ struct FleetRow {
   std::string address;
   std::string model = {};
   std::string version = {};
-  // READY, STARTING, DRAINING or DOWN.
+  // READY, STARTING, DRAINING, FAILED or DOWN; of a model without a worker, NO
+  // WORKER or UNLOADED.
   std::string state;
   int64_t pid = 0;
   // Workers only.
   uint32_t queued = 0, running = 0, capacity = 0;
   // Why it left the last time, where it said so.
   std::string left = {};
+  // How far it has come when it is DRAINING.
+  std::string phase = {};
+  // The registry has not heard from it since its stream broke.
+  bool disconnected = false;
+  // Why it is FAILED.
+  std::string reason = {};
+
+  bool as_wanted() const { return (state == "READY" || state == "UNLOADED") && !disconnected; }
 };
 
-// Registry and gateway as `up` left them, workers as the registry has them.
+// `announced` or `finishing`.
+std::string PhaseText(torchfleet::registry::v1::DrainPhase phase);
+
+// Registry and gateway as `up` left them, workers as the registry has them, and
+// models of the catalogue that have no worker.
 std::vector<FleetRow> FleetRows(const FleetFile& file,
                                 const torchfleet::registry::v1::WatchResponse& snapshot);
 
-// A line for each process, then one for each that left and said why.
+// A line for each process, then one for each that said why it failed or left.
 std::string RowsAsTable(const std::vector<FleetRow>& rows, bool colour);
-// {"processes":[{role,name,address,model,version,state,pid,load?,left?}]}
+// {"processes":[{role,name,address,model,version,state,pid,load?,left?,phase?,
+//   disconnected?,reason?}]}
 std::string RowsAsJson(const std::vector<FleetRow>& rows);
 
 }  // namespace torchfleet::cli

@@ -8,7 +8,7 @@
 namespace torchfleet::cli {
 
 struct StatusOptions {
-  // host:port; empty: the fleet that runs here.
+  // host:port, or several with commas between; empty: the fleet that runs here.
   std::string registry;
   std::string format = "table";
   absl::Duration timeout = absl::Seconds(5);

@@ -38,15 +38,29 @@ absl::StatusOr<FleetPlan> PlanFleet(const std::filesystem::path& repository,
       plan.refused[model] = std::string(versions.status().message());
       continue;
     }
-    const auto wished = replicas.find(model);
-    const int count = wished == replicas.end() ? 1 : wished->second;
-    for (const auto& version : *versions) {
+    for (const auto& version : *versions) plan.models[model].push_back(version.version);
+  }
+  plan.replicas = replicas;
+  return plan;
+}
+
+std::vector<PlannedWorker> WorkersOf(const FleetPlan& plan, const ModelWishes& wishes) {
+  std::vector<PlannedWorker> workers;
+  for (const auto& [model, versions] : plan.models) {
+    const auto found = wishes.find(model);
+    const ModelWish wish = found == wishes.end() ? ModelWish() : found->second;
+    if (wish.unloaded) continue;
+    const auto said = plan.replicas.find(model);
+    const int count = wish.replicas > 0             ? wish.replicas
+                      : said == plan.replicas.end() ? 1
+                                                    : said->second;
+    for (const int64_t version : versions) {
       for (int replica = 0; replica < count; ++replica) {
-        plan.workers.push_back({model, version.version, replica});
+        workers.push_back({model, version, replica, wish.revision});
       }
     }
   }
-  return plan;
+  return workers;
 }
 
 }  // namespace torchfleet::cli

@@ -2,7 +2,7 @@
 // Where a fleet's processes run: the seam between deciding what should run and
 // running it. Local processes here; another launcher may make Pods of them.
 //
-// Not thread-safe: one supervisor uses it.
+// Not thread-safe but for Wake: one supervisor uses it.
 
 #include <cstdint>
 #include <optional>
@@ -36,6 +36,8 @@ struct LaunchEvent {
   std::string operator_address;
   int64_t pid = 0;
   std::string reason;
+  // Of kExited; nothing when a signal ended it.
+  std::optional<int> exit_code = std::nullopt;
 };
 
 class Launcher {
@@ -49,8 +51,10 @@ class Launcher {
   virtual void Stop(const std::string& name) = 0;
   // Ends it at once.
   virtual void Kill(const std::string& name) = 0;
-  // The next event, or nothing when none came within `timeout`.
+  // The next event, or nothing when none came within `timeout` or Wake was called.
   virtual std::optional<LaunchEvent> Wait(absl::Duration timeout) = 0;
+  // Ends the Wait that runs, or the next one. From any thread.
+  virtual void Wake() = 0;
 };
 
 }  // namespace torchfleet::cli

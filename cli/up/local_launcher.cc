@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -72,6 +73,7 @@ LocalLauncher::LocalLauncher(std::filesystem::path binaries, bool colour)
   const sigset_t set = OurSignals();
   sigprocmask(SIG_BLOCK, &set, nullptr);
   signal_fd_ = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 }
 
 LocalLauncher::~LocalLauncher() {
@@ -84,6 +86,7 @@ LocalLauncher::~LocalLauncher() {
     Close(child.output_fd);
   }
   Close(signal_fd_);
+  Close(wake_fd_);
 }
 
 absl::Status LocalLauncher::Launch(const ProcessSpec& process) {
@@ -153,24 +156,31 @@ std::optional<LaunchEvent> LocalLauncher::Wait(absl::Duration timeout) {
     const int64_t ms = timeout == absl::InfiniteDuration()
                            ? -1
                            : absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1)));
-    Poll(static_cast<int>(ms));
+    if (Poll(static_cast<int>(ms))) return Pending();
   }
 }
 
-void LocalLauncher::Poll(int timeout_ms) {
-  std::vector<pollfd> fds = {{signal_fd_, POLLIN, 0}};
+void LocalLauncher::Wake() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_fd_, &one, sizeof(one));
+}
+
+bool LocalLauncher::Poll(int timeout_ms) {
+  std::vector<pollfd> fds = {{signal_fd_, POLLIN, 0}, {wake_fd_, POLLIN, 0}};
   for (const auto& [name, child] : children_) {
     fds.push_back({child.ready_fd, POLLIN, 0});  // poll skips those under 0
     fds.push_back({child.output_fd, POLLIN, 0});
   }
-  if (poll(fds.data(), fds.size(), timeout_ms) <= 0) return;
+  if (poll(fds.data(), fds.size(), timeout_ms) <= 0) return false;
   // Output before exits, so that what a process said last comes first.
-  size_t i = 1;
+  size_t i = 2;
   for (auto& [name, child] : children_) {
     if (fds[i++].revents != 0) ReadReady(name, child);
     if (fds[i++].revents != 0) ReadOutput(name, child);
   }
   if (fds[0].revents != 0) ReadSignals();
+  uint64_t count = 0;
+  return fds[1].revents != 0 && read(wake_fd_, &count, sizeof(count)) == sizeof(count);
 }
 
 void LocalLauncher::ReadSignals() {
@@ -225,7 +235,13 @@ void LocalLauncher::Reap() {
     if (child.output_fd >= 0) ReadOutput(name, child);
     Close(child.ready_fd);
     Close(child.output_fd);
-    events_.push_back({LaunchEvent::Kind::kExited, name, {}, {}, 0, Reason(status)});
+    events_.push_back({LaunchEvent::Kind::kExited,
+                       name,
+                       {},
+                       {},
+                       0,
+                       Reason(status),
+                       WIFEXITED(status) ? std::optional(WEXITSTATUS(status)) : std::nullopt});
   }
 }
 

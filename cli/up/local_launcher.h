@@ -7,7 +7,8 @@
 //
 // Takes over SIGCHLD, SIGINT and SIGTERM of the process from construction. A
 // second SIGINT or SIGTERM kills all children and ends the process with 130.
-// Not thread-safe; the process has no other threads (it forks).
+// Not thread-safe but for Wake. Other threads are begun after construction, so
+// that they leave the signals alone.
 
 #include <sys/types.h>
 
@@ -30,6 +31,7 @@ class LocalLauncher : public Launcher {
   void Stop(const std::string& name) override;
   void Kill(const std::string& name) override;
   std::optional<LaunchEvent> Wait(absl::Duration timeout) override;
+  void Wake() override;
 
  private:
   struct Child {
@@ -42,7 +44,8 @@ class LocalLauncher : public Launcher {
   };
 
   std::optional<LaunchEvent> Pending();
-  void Poll(int timeout_ms);
+  // Whether Wake was called.
+  bool Poll(int timeout_ms);
   void ReadSignals();
   void ReadReady(const std::string& name, Child& child);
   void ReadOutput(const std::string& name, Child& child);
@@ -52,6 +55,7 @@ class LocalLauncher : public Launcher {
   const std::filesystem::path binaries_;
   const bool colour_;
   int signal_fd_ = -1;
+  int wake_fd_ = -1;
   int interrupts_ = 0;
   int launched_ = 0;
   std::map<std::string, Child> children_;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "base/status.h"
 
@@ -14,6 +16,10 @@ constexpr char kRegistry[] = "registry";
 constexpr char kGateway[] = "gateway";
 constexpr char kWorker[] = "worker";
 
+std::string WorkerName(const PlannedWorker& worker) {
+  return fmt::format("worker {}/{}.{}", worker.model, worker.version, worker.replica);
+}
+
 // `--listen ADDRESS` in a process's arguments becomes the address it got, so
 // that it comes back where clients know it.
 void KeepAddress(ProcessSpec& spec, const std::string& address) {
@@ -24,14 +30,15 @@ void KeepAddress(ProcessSpec& spec, const std::string& address) {
 
 }  // namespace
 
-Supervisor::Supervisor(SupervisorOptions options, std::vector<PlannedWorker> workers,
-                       Launcher& launcher, const Clock& clock, Callbacks callbacks)
+Supervisor::Supervisor(SupervisorOptions options, Roster& roster, Launcher& launcher,
+                       const Clock& clock, Callbacks callbacks)
     : options_(std::move(options)),
-      workers_(std::move(workers)),
+      roster_(roster),
       launcher_(launcher),
       clock_(clock),
       callbacks_(std::move(callbacks)) {
-  Add(kRegistry, kRegistry, "torchfleet-registry", {"--listen", "127.0.0.1:0"});
+  Add(kRegistry, kRegistry, "torchfleet-registry",
+      {"--listen", "127.0.0.1:0", "--store", options_.registry_store});
 }
 
 void Supervisor::Add(const std::string& role, const std::string& name, const std::string& binary,
@@ -45,15 +52,57 @@ void Supervisor::Add(const std::string& role, const std::string& name, const std
   processes_[name] = std::move(process);
 }
 
-void Supervisor::AddFollowers() {
+void Supervisor::AddGateway() {
   Add(kGateway, kGateway, "torchfleet-gateway",
-      {"--listen", options_.gateway_listen, "--registry", registry_address_});
-  for (const PlannedWorker& worker : workers_) {
-    Add(kWorker, fmt::format("worker {}/{}.{}", worker.model, worker.version, worker.replica),
-        options_.worker_binary,
-        {"--repository", options_.repository, "--model", worker.model, "--model-version",
-         std::to_string(worker.version), "--listen", "127.0.0.1:0", "--registry", registry_address_,
-         "--worker-id", worker.worker_id()});
+      {"--listen", options_.gateway_listen, "--registry", registry_address_, "--model-control"});
+}
+
+void Supervisor::AddWorker(const PlannedWorker& worker) {
+  const std::string name = WorkerName(worker);
+  Add(kWorker, name, options_.worker_binary,
+      {"--repository", options_.repository, "--model", worker.model, "--model-version",
+       std::to_string(worker.version), "--listen", "127.0.0.1:0", "--registry", registry_address_,
+       "--worker-id", worker.worker_id()});
+  Process& process = processes_[name];
+  process.wish = worker.wish;
+  process.worker_id = worker.worker_id();
+  process.model = fmt::format("{} version {}", worker.model, worker.version);
+}
+
+void Supervisor::Follow(const std::vector<PlannedWorker>& workers) {
+  has_roster_ = true;
+  std::set<std::string> wanted;
+  for (const PlannedWorker& worker : workers) {
+    const std::string name = WorkerName(worker);
+    wanted.insert(name);
+    const auto found = processes_.find(name);
+    if (found == processes_.end()) {
+      AddWorker(worker);
+      continue;
+    }
+    Process& process = found->second;
+    process.unwanted = false;
+    const bool anew = std::exchange(process.wish, worker.wish) != worker.wish;
+    if (process.state != State::kDrained || !anew) continue;
+    process.state = State::kWaiting;
+    process.start_at = clock_.Now();
+  }
+  for (auto next = processes_.begin(); next != processes_.end();) {
+    const auto process = next++;
+    if (process->second.role == kWorker && !wanted.contains(process->first)) {
+      Dismiss(process->first, process->second);
+    }
+  }
+  callbacks_.on_change(View());
+}
+
+// It drains, and is forgotten when it is gone.
+void Supervisor::Dismiss(const std::string& name, Process& process) {
+  if (process.state == State::kWaiting || process.state == State::kDrained) {
+    processes_.erase(name);
+  } else {
+    process.unwanted = true;
+    if (!std::exchange(process.stopped, true)) launcher_.Stop(name);
   }
 }
 
@@ -65,6 +114,8 @@ absl::Status Supervisor::Run() {
     TellWhenUp();
     const auto event = launcher_.Wait(UntilNextStart());
     if (event) status = OnEvent(*event);
+    if (draining_ || registry_address_.empty()) continue;
+    if (const auto workers = roster_.Take()) Follow(*workers);
   }
   Drain();
   return status;
@@ -119,7 +170,7 @@ absl::Status Supervisor::OnEvent(const LaunchEvent& event) {
   if (event.kind == LaunchEvent::Kind::kReady) {
     OnReady(found->second, event);
   } else {
-    status = OnExited(found->second, event.reason);
+    status = OnExited(found->second, event);
   }
   callbacks_.on_change(View());
   return status;
@@ -135,29 +186,50 @@ void Supervisor::OnReady(Process& process, const LaunchEvent& event) {
   if (process.role != kWorker) KeepAddress(process.spec, event.address);
   if (process.role == kRegistry && registry_address_.empty()) {
     registry_address_ = event.address;
-    AddFollowers();
+    AddGateway();
+    roster_.Begin(registry_address_);
   }
 }
 
-absl::Status Supervisor::OnExited(Process& process, const std::string& reason) {
+absl::Status Supervisor::OnExited(Process& process, const LaunchEvent& event) {
   process.state = State::kWaiting;
   process.pid = 0;
   const Instant now = clock_.Now();
   if (Indispensable(process)) {
     process.state = State::kEnded;
-    return DidNotStart(process, reason + "; what it said is above");
+    return DidNotStart(process, event.reason + "; what it said is above");
+  }
+  if (process.unwanted) {
+    callbacks_.on_message(fmt::format("{} is gone, as wished", process.spec.name));
+    processes_.erase(std::string(process.spec.name));
+    return absl::OkStatus();
+  }
+  if (std::exchange(process.stopped, false)) {  // and wanted again meanwhile
+    process.start_at = now;
+    return absl::OkStatus();
+  }
+  if (process.role == kWorker && event.exit_code == 0 && process.was_ready) {
+    // Wished anew while it drained.
+    if (roster_.WishAtDrain(process.worker_id).value_or(process.wish) != process.wish) {
+      process.start_at = now;
+      return absl::OkStatus();
+    }
+    process.state = State::kDrained;
+    callbacks_.on_message(fmt::format(
+        "{} has drained, as it was told to; load its model to have it back", process.spec.name));
+    return absl::OkStatus();
   }
   const absl::Duration wait = process.restart.AfterRun(now - process.started);
   process.start_at = now + wait;
   if (process.was_ready || !process.failed) {
-    callbacks_.on_message(fmt::format("{} {}; starting it again", process.spec.name, reason));
+    callbacks_.on_message(fmt::format("{} {}; starting it again", process.spec.name, event.reason));
   }
   process.failed = true;
   return absl::OkStatus();
 }
 
 void Supervisor::TellWhenUp() {
-  if (told_ || registry_address_.empty()) return;
+  if (told_ || !has_roster_) return;
   for (const auto& [name, process] : processes_) {
     if (!process.was_ready && !process.failed) return;
   }
@@ -168,15 +240,17 @@ void Supervisor::TellWhenUp() {
 std::vector<ProcessView> Supervisor::View() const {
   std::vector<ProcessView> views;
   for (const auto& [name, process] : processes_) {
-    views.push_back({process.role, name, process.address, process.operator_address, process.pid,
-                     process.state == State::kReady});
+    views.push_back({process.role, name, process.model, process.address, process.operator_address,
+                     process.pid, process.state == State::kReady});
   }
   return views;
 }
 
 void Supervisor::Drain() {
   for (auto& [name, process] : processes_) {
-    if (process.state == State::kWaiting) process.state = State::kEnded;
+    if (process.state == State::kWaiting || process.state == State::kDrained) {
+      process.state = State::kEnded;
+    }
   }
   for (const char* role : {kGateway, kWorker, kRegistry}) StopAll(role);
 }

@@ -6,10 +6,14 @@
 //   interrupted ─► gateway drains ─► workers drain ─► registry ends
 //
 // The gateway goes first, while the workers still answer what it has accepted.
-// Borrows launcher and clock. Not thread-safe; Run returns when all is gone.
+// Which workers run is the roster's to say, again and again. A worker that ends
+// well has drained because somebody wanted it, and stays away until the roster
+// wishes it anew.
+// Borrows roster, launcher and clock. Not thread-safe; Run returns when all is gone.
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +29,8 @@ struct SupervisorOptions {
   // host:port for callers; port 0 takes a free one.
   std::string gateway_listen;
   std::string worker_binary = "torchfleet-worker";
+  // As torchfleet-registry's --store takes it.
+  std::string registry_store = "memory";
   // Given on to every process.
   std::vector<std::string> common_arguments;
 };
@@ -33,10 +39,24 @@ struct SupervisorOptions {
 struct ProcessView {
   std::string role;
   std::string name;
+  // Of a worker: "mnist version 3".
+  std::string model;
   std::string address;
   std::string operator_address;
   int64_t pid = 0;
   bool ready = false;
+};
+
+// Which workers are to run. Begin once the registry is there; from then on
+// whatever changes wakes the launcher.
+class Roster {
+ public:
+  virtual ~Roster() = default;
+  virtual void Begin(const std::string& registry_address) = 0;
+  // All of them, when there is something new since the last time.
+  virtual std::optional<std::vector<PlannedWorker>> Take() = 0;
+  // The wish that stood when that worker began to drain; nothing when nobody knows.
+  virtual std::optional<uint64_t> WishAtDrain(const std::string& worker_id) = 0;
 };
 
 class Supervisor {
@@ -50,8 +70,8 @@ class Supervisor {
     std::function<void(const std::string&)> on_message;
   };
 
-  Supervisor(SupervisorOptions options, std::vector<PlannedWorker> workers, Launcher& launcher,
-             const Clock& clock, Callbacks callbacks);
+  Supervisor(SupervisorOptions options, Roster& roster, Launcher& launcher, const Clock& clock,
+             Callbacks callbacks);
 
   // Until interrupted and drained. UNAVAILABLE when the registry or the gateway
   // cannot start at all: with a wrong address, say.
@@ -60,7 +80,8 @@ class Supervisor {
   std::vector<ProcessView> View() const;
 
  private:
-  enum class State { kWaiting, kStarting, kReady, kEnded };
+  // kDrained: ended of its own will. kEnded: for good.
+  enum class State { kWaiting, kStarting, kReady, kDrained, kEnded };
   struct Process {
     std::string role;
     ProcessSpec spec;
@@ -70,6 +91,13 @@ class Supervisor {
     Instant started;
     bool was_ready = false;
     bool failed = false;
+    // Of a worker: nobody wants it any more; it was told to end; what it stands
+    // for.
+    bool unwanted = false;
+    bool stopped = false;
+    std::string model;
+    std::string worker_id;
+    uint64_t wish = 0;
     std::string address;
     std::string operator_address;
     int64_t pid = 0;
@@ -77,25 +105,30 @@ class Supervisor {
 
   void Add(const std::string& role, const std::string& name, const std::string& binary,
            std::vector<std::string> arguments);
-  void AddFollowers();
+  void AddGateway();
+  void AddWorker(const PlannedWorker& worker);
+  // Starts and stops workers so that these run.
+  void Follow(const std::vector<PlannedWorker>& workers);
+  void Dismiss(const std::string& name, Process& process);
   absl::Status StartDue();
   static bool Indispensable(const Process& process);
   static absl::Status DidNotStart(const Process& process, const std::string& reason);
   absl::Status OnEvent(const LaunchEvent& event);
   void OnReady(Process& process, const LaunchEvent& event);
-  absl::Status OnExited(Process& process, const std::string& reason);
+  absl::Status OnExited(Process& process, const LaunchEvent& event);
   absl::Duration UntilNextStart() const;
   void TellWhenUp();
   void Drain();
   void StopAll(const std::string& role);
 
   const SupervisorOptions options_;
-  const std::vector<PlannedWorker> workers_;
+  Roster& roster_;
   Launcher& launcher_;
   const Clock& clock_;
   const Callbacks callbacks_;
   std::map<std::string, Process> processes_;
   std::string registry_address_;
+  bool has_roster_ = false;
   bool told_ = false;
   bool draining_ = false;
 };

@@ -11,6 +11,7 @@
 #include "cli/exit_codes.h"
 #include "cli/sibling.h"
 #include "cli/state/fleet_file.h"
+#include "cli/up/catalogue_roster.h"
 #include "cli/up/local_launcher.h"
 #include "cli/up/supervisor.h"
 
@@ -34,6 +35,19 @@ absl::StatusOr<std::map<std::string, int>> Replicas(const std::vector<std::strin
 
 void Say(const std::string& text) { fmt::print(stderr, "torchfleet: {}\n", text); }
 
+// The catalogue stays with the models that it is of, where it can be written.
+std::string RegistryStore(const std::string& repository) {
+  const std::filesystem::path folder = std::filesystem::path(repository) / ".torchfleet";
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (access(folder.c_str(), W_OK) == 0) return "sqlite:" + (folder / "registry.db").string();
+  Say(
+      fmt::format("{} cannot be written, so the catalogue is kept in memory and ends with the "
+                  "fleet",
+                  folder.string()));
+  return "memory";
+}
+
 void Leave(const std::vector<ProcessView>& processes) {
   FleetFile file;
   for (const ProcessView& process : processes) {
@@ -54,8 +68,8 @@ void Welcome(const FleetPlan& plan, const std::vector<ProcessView>& processes) {
     if (!process.ready) ++down;
   }
   std::map<std::string, int> workers;
-  for (const PlannedWorker& worker : plan.workers) {
-    ++workers[fmt::format("{} version {}", worker.model, worker.version)];
+  for (const ProcessView& process : processes) {
+    if (process.role == "worker") ++workers[process.model];
   }
   std::string text = fmt::format(
       "\nThe fleet is running{}.\n\n  gateway   {}   (gRPC, Open Inference Protocol)\n"
@@ -66,7 +80,7 @@ void Welcome(const FleetPlan& plan, const std::vector<ProcessView>& processes) {
     text += fmt::format("  {}   {} worker{}\n", model, count, count == 1 ? "" : "s");
   }
   const std::string self = SiblingPath("torchfleet").string();
-  const std::string model = plan.workers.empty() ? "MODEL" : plan.workers[0].model;
+  const std::string model = plan.models.empty() ? "MODEL" : plan.models.begin()->first;
   text += fmt::format(
       "\nCall it:\n  {0} status\n  {0} infer {1} --input @row.npy\n"
       "  any Open Inference client at {2}\n\nCtrl-C drains and ends it.\n\n",
@@ -87,9 +101,12 @@ absl::Status Up(const UpOptions& options) {
   supervised.repository = options.repository;
   supervised.gateway_listen = options.listen;
   supervised.worker_binary = options.worker_binary;
+  supervised.registry_store =
+      options.store.empty() ? RegistryStore(options.repository) : options.store;
   supervised.common_arguments = {"--log-format", options.log_format, "--log-level",
                                  options.log_level};
-  Supervisor supervisor(supervised, plan.workers, launcher, clock,
+  CatalogueRoster roster(options.repository, plan, launcher, Say);
+  Supervisor supervisor(supervised, roster, launcher, clock,
                         {[&](const auto& processes) { Welcome(plan, processes); }, Leave, Say});
   const absl::Status status = supervisor.Run();
   RemoveFleetFile();

@@ -12,6 +12,8 @@ struct UpOptions {
   std::string listen = "127.0.0.1:8001";
   // MODEL=N.
   std::vector<std::string> replicas;
+  // The registry's store; empty: a file in the repository.
+  std::string store;
   // The worker's binary: another one can serve other kinds of models.
   std::string worker_binary = "torchfleet-worker";
   std::string log_format = "text";

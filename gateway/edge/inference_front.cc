@@ -1,5 +1,7 @@
 #include "gateway/edge/inference_front.h"
 
+#include <fmt/format.h>
+
 #include <string>
 
 #include "base/grpc_status.h"
@@ -35,17 +37,25 @@ absl::Status SetVersions(const FleetSnapshot& fleet, const std::string& model,
 inference::RepositoryIndexResponse Index(const FleetSnapshot& fleet, bool ready_only) {
   inference::RepositoryIndexResponse index;
   for (const auto& [model, served] : fleet.models) {
-    for (const auto& [version, workers] : served.versions) {
+    const auto add = [&](const std::string& version, const FleetVersion& workers) {
       const std::string state(VersionState(workers));
-      if (ready_only && state != "READY") continue;
+      if (ready_only && state != "READY") return;
       auto* entry = index.add_models();
       entry->set_name(model);
       entry->set_version(version);
       entry->set_state(state);
-      if (workers.endpoints.empty()) entry->set_reason("no worker");
-    }
+      entry->set_reason(VersionReason(*served, workers));
+    };
+    for (const auto& [version, workers] : served->versions) add(version, *workers);
+    // Known by the catalogue alone, and without a version there.
+    if (served->versions.empty()) add("", FleetVersion());
   }
   return index;
+}
+
+absl::Status NotAllowed() {
+  return absl::UnimplementedError(
+      "this gateway does not load and unload models; --model-control lets it");
 }
 
 }  // namespace
@@ -138,7 +148,7 @@ grpc::ServerUnaryReactor* InferenceFront::RepositoryIndex(grpc::CallbackServerCo
                  {.method = "/inference.GRPCInferenceService/RepositoryIndex",
                   .model = {},
                   .fleet = fleet,
-                  .route = {.version = {}, .addresses = fleet->fixed.ready},
+                  .route = {.model = {}, .version = {}, .addresses = fleet->fixed.ready},
                   .calls = calls_.Find({}),
                   .edit_reply = {}});
   }
@@ -148,6 +158,32 @@ grpc::ServerUnaryReactor* InferenceFront::RepositoryIndex(grpc::CallbackServerCo
   }
   WriteMessage(Index(*fleet, index_request.ready()), *response);
   return Answer(context, absl::OkStatus());
+}
+
+grpc::ServerUnaryReactor* InferenceFront::RepositoryModelLoad(
+    grpc::CallbackServerContext* context, const inference::RepositoryModelLoadRequest* request,
+    inference::RepositoryModelLoadResponse*) {
+  if (!control_) return Answer(context, NotAllowed());
+  if (const absl::Status name = RoutePolicy::CheckName(request->model_name(), ""); !name.ok()) {
+    return Answer(context, name);
+  }
+  for (const auto& [name, value] : request->parameters()) {
+    return Answer(context, absl::InvalidArgumentError(fmt::format(
+                               "parameter '{}' is not offered; a model is loaded as its "
+                               "repository has it",
+                               Clip(name))));
+  }
+  return control_->Load(context, request->model_name());
+}
+
+grpc::ServerUnaryReactor* InferenceFront::RepositoryModelUnload(
+    grpc::CallbackServerContext* context, const inference::RepositoryModelUnloadRequest* request,
+    inference::RepositoryModelUnloadResponse*) {
+  if (!control_) return Answer(context, NotAllowed());
+  if (const absl::Status name = RoutePolicy::CheckName(request->model_name(), ""); !name.ok()) {
+    return Answer(context, name);
+  }
+  return control_->Unload(context, request->model_name());
 }
 
 grpc::ServerUnaryReactor* InferenceFront::Forward(const IncomingCall& incoming,

@@ -5,8 +5,8 @@
 // Calls that a worker must answer (ModelMetadata, ModelConfig) are routed by the model's name and
 // version, read from the raw request, and forwarded as they came; statistics are every replica's,
 // added up. Calls about the fleet are answered from the snapshot. Before one fixed worker, which
-// alone knows what it serves, ModelReady and RepositoryIndex are forwarded too. The rest of the
-// service is UNIMPLEMENTED.
+// alone knows what it serves, ModelReady and RepositoryIndex are forwarded too. Loading and
+// unloading are ModelControl's, where it is allowed. The rest of the service is UNIMPLEMENTED.
 //
 // Borrows the fleet, the backends, the counters and the clock; all outlive the
 // server this is registered with. Thread-safe, never blocks.
@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/snapshot.h"
 #include "gateway/discover/fleet_snapshot.h"
+#include "gateway/edge/model_control.h"
 #include "gateway/forward/backend.h"
 #include "gateway/forward/forwarded_call.h"
 #include "gateway/forward/model_calls.h"
@@ -45,6 +46,9 @@ class InferenceFront final : public FrontMethods {
   InferenceFront(const Snapshot<FleetSnapshot>& fleet, const BackendTable& backends,
                  const ModelCallsTable& calls, const Clock& clock);
 
+  // Before the first call: callers may load and unload models. Borrowed.
+  void Allow(ModelControl& control) { control_ = &control; }
+
   grpc::ServerUnaryReactor* ServerLive(grpc::CallbackServerContext* context,
                                        const inference::ServerLiveRequest* request,
                                        inference::ServerLiveResponse* response) override;
@@ -71,6 +75,13 @@ class InferenceFront final : public FrontMethods {
                                             const grpc::ByteBuffer* request,
                                             grpc::ByteBuffer* response) override;
 
+  grpc::ServerUnaryReactor* RepositoryModelLoad(
+      grpc::CallbackServerContext* context, const inference::RepositoryModelLoadRequest* request,
+      inference::RepositoryModelLoadResponse* response) override;
+  grpc::ServerUnaryReactor* RepositoryModelUnload(
+      grpc::CallbackServerContext* context, const inference::RepositoryModelUnloadRequest* request,
+      inference::RepositoryModelUnloadResponse* response) override;
+
  private:
   // Routes by the request's name and version and begins the call.
   grpc::ServerUnaryReactor* Forward(const IncomingCall& incoming, const char* method);
@@ -80,6 +91,7 @@ class InferenceFront final : public FrontMethods {
   const BackendTable& backends_;
   const ModelCallsTable& calls_;
   const Clock& clock_;
+  ModelControl* control_ = nullptr;
 };
 
 }  // namespace torchfleet::gateway

@@ -76,9 +76,9 @@ std::vector<std::string> WorkersOf(const FleetSnapshot& fleet, const std::string
   std::vector<std::string> workers;
   for (const auto& [name, served] : fleet.models) {
     if (!model.empty() && name != model) continue;
-    for (const auto& [number, endpoints] : served.versions) {
+    for (const auto& [number, endpoints] : served->versions) {
       if (!version.empty() && number != version) continue;
-      workers.insert(workers.end(), endpoints.ready.begin(), endpoints.ready.end());
+      workers.insert(workers.end(), endpoints->ready.begin(), endpoints->ready.end());
     }
   }
   return workers;

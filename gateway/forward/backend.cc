@@ -2,6 +2,8 @@
 
 #include <grpcpp/support/channel_arguments.h>
 
+#include <utility>
+
 namespace torchfleet::gateway {
 namespace {
 
@@ -40,36 +42,48 @@ std::optional<net::Address> Resolve(const std::string& address) {
 
 }  // namespace
 
-Backend::Backend(const std::string& address, size_t loops, Instant now)
-    : address_(address),
-      net_address_(Resolve(address)),
-      channel_(Connect(address)),
-      stub_(channel_),
-      health_(loops, now) {
-  // The first call need not wait for the connection.
-  channel_->GetState(/*try_to_connect=*/true);
+Backend::Backend(std::string address, size_t loops, Instant now)
+    : address_(std::move(address)), net_address_(Resolve(address_)), health_(loops, now) {}
+
+grpc::GenericStub& Backend::stub() {
+  const std::lock_guard lock(mu_);
+  if (!stub_) {
+    channel_ = Connect(address_);
+    stub_.emplace(channel_);
+  }
+  return *stub_;
 }
 
 void Backend::Reconnect(Instant now) {
   health_.Renewed(now);
+  const std::lock_guard lock(mu_);
+  if (!channel_) return;
   grpc::experimental::ChannelResetConnectionBackoff(channel_.get());
   channel_->GetState(/*try_to_connect=*/true);
 }
 
-void BackendTable::Update(const std::map<std::string, uint64_t>& epochs, Instant now) {
+void BackendTable::Update(const std::map<std::string, std::optional<uint64_t>>& changes,
+                          Instant now) {
   const auto table = table_.Get();
-  Table next;
-  for (const auto& [address, epoch] : epochs) {
+  Table::Changes next;
+  for (const auto& [address, epoch] : changes) {
     const auto known = table->find(address);
-    if (known == table->end()) {
-      next.emplace(address, std::make_shared<Backend>(address, loops_, now));
+    if (!epoch) {
+      if (known != table->end()) {
+        known->second->SetLeft();
+        next[address] = std::nullopt;
+      }
+      epochs_.erase(address);
       continue;
     }
-    if (epochs_[address] != epoch) known->second->Reconnect(now);
-    next.emplace(address, known->second);
+    if (known == table->end()) {
+      next[address] = std::make_shared<Backend>(address, loops_, now);
+    } else if (epochs_[address] != *epoch) {
+      known->second->Reconnect(now);
+    }
+    epochs_[address] = *epoch;
   }
-  epochs_ = epochs;
-  table_.Set(std::move(next));
+  if (!next.empty()) table_.Set(table->With(next));
 }
 
 }  // namespace torchfleet::gateway

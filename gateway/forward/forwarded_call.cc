@@ -13,6 +13,7 @@
 #include "gateway/balance/balance_policy.h"
 #include "gateway/forward/metadata.h"
 #include "gateway/forward/retry_policy.h"
+#include "wire/caller.h"
 
 namespace torchfleet::gateway {
 namespace {
@@ -45,6 +46,9 @@ class ForwardedCall::Attempt final : public grpc::ClientUnaryReactor {
 
   void Start() {
     CopyRequestMetadata(call_.incoming_.context->client_metadata(), *context_);
+    if (const Route& route = call_.plan_.route; route.redirected) {
+      context_->AddMetadata(wire::kRouteHeader, fmt::format("{}/{}", route.model, route.version));
+    }
     backend_->health().Begin(0);
     backend_->stub().PrepareUnaryCall(context_.get(), call_.plan_.method, {},
                                       call_.incoming_.request, &reply_, this);

@@ -10,11 +10,17 @@ namespace torchfleet::gateway {
 namespace {
 
 constexpr std::string_view kPushback = "grpc-retry-pushback-ms";
-constexpr std::array<std::string_view, 10> kOfOneHop = {
-    "content-type",   "user-agent", "te",
-    "host",           "date",       "server",
-    "content-length", "trailer",    wire::kCallerHeader,
-    wire::kLoadHeader};
+constexpr std::array<std::string_view, 11> kOfOneHop = {"content-type",
+                                                        "user-agent",
+                                                        "te",
+                                                        "host",
+                                                        "date",
+                                                        "server",
+                                                        "content-length",
+                                                        "trailer",
+                                                        wire::kCallerHeader,
+                                                        wire::kRouteHeader,
+                                                        wire::kLoadHeader};
 
 }  // namespace
 

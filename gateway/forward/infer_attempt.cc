@@ -68,6 +68,9 @@ bool InferCall::Try(const std::shared_ptr<Backend>& backend, bool hedge) {
   }
   AddTravelling(caller_->headers(), headers);
   headers.Add(wire::kCallerHeader, fmt::format("{}-{}", pool_.gateway_, caller_->connection()));
+  if (route_->redirected) {
+    headers.Add(wire::kRouteHeader, fmt::format("{}/{}", route_->model, route_->version));
+  }
   ids_.AddTo(headers);
   attempt.stream = link->Open(headers, /*end=*/false, attempt);
   kept_.SendTo(*attempt.stream);

@@ -2,29 +2,57 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <random>
 #include <utility>
 
 #include "base/grpc_status.h"
 #include "base/status.h"
 #include "gateway/forward/header_rules.h"
 #include "gateway/forward/method_names.h"
+#include "net/grpc/message_reader.h"
+#include "wire/parameter_scan.h"
 
 namespace torchfleet::gateway {
 namespace {
 
 constexpr std::string_view kContentType = "application/grpc";
 
-// The first come first, those that say nothing last.
-uint32_t Urgency(uint64_t priority) {
-  constexpr uint64_t kNone = 1 << 20;
-  return static_cast<uint32_t>(priority == 0 ? kNone : std::min(priority, kNone));
-}
-
 net::GrpcStatus ToNet(const absl::Status& status) {
   const grpc::Status wire = ToGrpc(status);
   return {.code = status.code(), .message = wire.error_message(), .details = wire.error_details()};
 }
+
+uint64_t Random() {
+  thread_local std::minstd_rand engine{std::random_device{}()};
+  return engine();
+}
+
+// What rules may ask of an inference call: its headers, and the beginning of its
+// body in one piece or two.
+class InferTraits final : public CallTraits {
+ public:
+  InferTraits(const net::Stream& caller, std::string_view before, std::string_view bytes)
+      : caller_(caller), before_(before), bytes_(bytes) {}
+
+  std::optional<std::string_view> Header(std::string_view name) const override {
+    return caller_.headers().Find(name);
+  }
+  std::optional<std::string_view> Parameter(std::string_view name) const override {
+    if (!before_.empty() && whole_.empty()) whole_ = std::string(before_).append(bytes_);
+    const std::string_view body = before_.empty() ? bytes_ : whole_;
+    if (body.size() < net::kGrpcPrefixSize) return std::nullopt;
+    found_ = wire::FindParameter(body.substr(net::kGrpcPrefixSize), name);
+    return found_;
+  }
+  uint64_t connection() const override { return caller_.connection(); }
+
+ private:
+  const net::Stream& caller_;
+  const std::string_view before_, bytes_;
+  // What Parameter gave out last, and what it looked at.
+  mutable std::string whole_;
+  mutable std::optional<std::string> found_;
+};
 
 }  // namespace
 
@@ -97,16 +125,17 @@ void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const 
   calls_ = &pool_.CallsOf(record_->model);
   calls_->of(pool_.index_).Begin();
   fleet_ = pool_.fleet_.Get();
-  const auto route = RoutePolicy::Choose(*fleet_, record_->model, head->model_version);
+  const InferTraits traits(*caller_, head_.before(), bytes.bytes());
+  const auto route =
+      RoutePolicy::Choose(*fleet_, record_->model, head->model_version, traits, Random());
   if (!route.ok()) return Finish(route.status());
   route_ = *route;
   record_->version = route->version;
-  group_ = pool_.groups_.Of(fleet_, *route_);
+  group_ = pool_.groups_.Of(*route_);
   calls_->budget().Deposit();
   kept_.Expect(head_.body_size());
   if (!head_.before().empty()) kept_.Add(net::Slice::Keep(std::string(head_.before())));
   kept_.Add(bytes);
-  urgency_ = Urgency(head->priority);
   if (!kept_.whole()) {
     // The first piece alone is over the limit: it goes, and cannot go again.
     const BalanceChoice choice = Choose();

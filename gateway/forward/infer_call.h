@@ -145,7 +145,6 @@ class InferCall final : public net::StreamHandler {
   Instant deadline_ = Instant::Infinite();
   net::Timer timer_;
   net::Timer hedge_timer_;
-  uint32_t urgency_ = 0;
   bool held_ = false;                // until the request is whole
   bool waiting_ = false;             // in the waiting room
   std::optional<uint64_t> suspect_;  // its fingerprint, when a worker died of it

@@ -3,15 +3,29 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "base/grpc_status.h"
 #include "base/status.h"
 #include "gateway/forward/infer_call.h"
 #include "gateway/forward/pushback.h"
+#include "net/grpc/message_reader.h"
+#include "wire/parameter_scan.h"
 
 // What the calls of a loop share, and how they wait for a worker to have room.
 
 namespace torchfleet::gateway {
 namespace {
+
+// By the parameter `priority` of a request: 1 first, those without one last.
+uint32_t Urgency(std::string_view body) {
+  constexpr uint32_t kLast = 1 << 20;
+  const auto text = body.size() < net::kGrpcPrefixSize
+                        ? std::nullopt
+                        : wire::FindParameter(body.substr(net::kGrpcPrefixSize), "priority");
+  uint32_t priority = 0;
+  if (!text || !absl::SimpleAtoi(*text, &priority) || priority == 0) return kLast;
+  return std::min(priority, kLast);
+}
 
 // A worker that owes a sign of life is pinged, so that a frozen one is noticed
 // within kFrozenAfter.
@@ -107,7 +121,7 @@ void InferCall::Wait() {
   waiting_ = true;
   kept_.KeepAll();
   InferCall* const shown_out =
-      calls_->of(pool_.index_).room().Enter(*this, urgency_, pool_.loop_.now());
+      calls_->of(pool_.index_).room().Enter(*this, Urgency(kept_.Copy()), pool_.loop_.now());
   pool_.Watch(*calls_);
   if (shown_out) shown_out->TurnAway();
 }

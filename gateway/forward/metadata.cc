@@ -7,6 +7,9 @@
 #include <string>
 #include <string_view>
 
+#include "wire/caller.h"
+#include "wire/load_report.h"
+
 namespace torchfleet::gateway {
 namespace {
 
@@ -14,8 +17,9 @@ namespace {
 // passes.
 constexpr std::string_view kPushback = "grpc-retry-pushback-ms";
 
-constexpr std::array<std::string_view, 6> kOfOneHop = {"content-type", "user-agent", "te",
-                                                       "host",         "date",       "server"};
+constexpr std::array<std::string_view, 9> kOfOneHop = {
+    "content-type",     "user-agent",     "te", "host", "date", "server", wire::kCallerHeader,
+    wire::kRouteHeader, wire::kLoadHeader};
 
 bool Travels(std::string_view key, std::string_view value) {
   if (key.empty() || key.front() == ':') return false;

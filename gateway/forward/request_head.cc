@@ -52,8 +52,7 @@ std::optional<absl::StatusOr<wire::InferRequestHead>> RequestHead::Take(std::str
   return decided;
 }
 
-std::optional<absl::StatusOr<wire::InferRequestHead>> RequestHead::Decide(
-    std::string_view body) {
+std::optional<absl::StatusOr<wire::InferRequestHead>> RequestHead::Decide(std::string_view body) {
   if (body.size() < net::kGrpcPrefixSize) return std::nullopt;
   if (body[0] != 0) {
     return absl::InternalError("the message is compressed, and no encoding was agreed on");

@@ -62,6 +62,8 @@ std::string StateName(registry::v1::WorkerState state) {
       return "ready";
     case registry::v1::WORKER_STATE_DRAINING:
       return "draining";
+    case registry::v1::WORKER_STATE_FAILED:
+      return "failed";
     default:
       return "unknown";
   }
@@ -72,8 +74,8 @@ MetricFamily FleetEndpoints(const FleetSnapshot& fleet) {
                                MetricType::Gauge);
   for (const auto& [model, served] : fleet.models) {
     std::map<std::string, double> count;
-    for (const auto& [version, workers] : served.versions) {
-      for (const auto& endpoint : workers.endpoints) ++count[StateName(endpoint.state())];
+    for (const auto& [version, workers] : served->versions) {
+      for (const auto& [id, endpoint] : workers->endpoints) ++count[StateName(endpoint->state())];
     }
     for (const auto& [state, number] : count) {
       AddMetric(family, {{"model", model}, {"state", state}}).gauge.value = number;

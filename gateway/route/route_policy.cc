@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
+
 #include "base/status.h"
 #include "base/utf8.h"
 
@@ -17,10 +19,63 @@ absl::Status BadName(std::string_view model, std::string_view expected) {
       "model_name");
 }
 
+bool IsNumber(std::string_view version) {
+  return std::all_of(version.begin(), version.end(), absl::ascii_isdigit);
+}
+
+// As the catalogue has them.
+bool IsAlias(std::string_view version) {
+  return version.size() <= kMaxNameBytes && absl::ascii_isalpha(version.front()) &&
+         std::all_of(version.begin(), version.end(), [](unsigned char c) {
+           return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.';
+         });
+}
+
 absl::Status NoneReady(std::string_view what) {
   return WithRetryDelay(
       absl::UnavailableError(fmt::format("{} has no worker that is ready; try again later", what)),
       kRetryDelay);
+}
+
+absl::Status NoModel(std::string_view model) {
+  return absl::NotFoundError(fmt::format("there is no model '{}'", Clip(model)));
+}
+
+absl::StatusOr<Route> Latest(const FleetSnapshot& fleet, std::string_view model) {
+  const auto known = fleet.models.find(model);
+  if (known == fleet.models.end()) return NoModel(model);
+  const auto& versions = known->second->versions;
+  const auto highest = std::find_if(versions.rbegin(), versions.rend(),
+                                    [](const auto& v) { return !v.second->ready.empty(); });
+  if (highest == versions.rend()) return NoneReady(fmt::format("model '{}'", Clip(model)));
+  return Route{.model = known->first,
+               .version = highest->first,
+               .addresses = highest->second->ready,
+               .of = &highest->second};
+}
+
+// `version`: a number or an alias.
+absl::StatusOr<Route> OfVersion(const FleetSnapshot& fleet, std::string_view model,
+                                std::string_view version) {
+  const auto known = fleet.models.find(model);
+  if (known == fleet.models.end()) return NoModel(model);
+  const auto& versions = known->second->versions;
+  const bool number = IsNumber(version);
+  const auto named = number ? version : TrafficPolicy::VersionOf(fleet, model, version);
+  const auto exact = named ? versions.find(*named) : versions.end();
+  if (exact == versions.end()) {
+    return absl::NotFoundError(
+        fmt::format("model '{}' has no version {}", Clip(model),
+                    number ? std::string(version) : fmt::format("'{}'", Clip(version))));
+  }
+  if (exact->second->ready.empty()) {
+    return NoneReady(fmt::format("model '{}' version {}", Clip(model), exact->first));
+  }
+  return Route{.model = known->first,
+               .version = exact->first,
+               .addresses = exact->second->ready,
+               .of = &exact->second,
+               .redirected = !number};
 }
 
 }  // namespace
@@ -37,48 +92,44 @@ absl::Status RoutePolicy::CheckName(std::string_view model, std::string_view ver
     return BadName(model, "UTF-8 without slashes and control characters");
   }
   if (model.front() == '.') return BadName(model, "a name that does not begin with a dot");
-  const bool digits =
-      std::all_of(version.begin(), version.end(), [](char c) { return c >= '0' && c <= '9'; });
-  if (!digits || version.size() > kMaxVersionDigits) {
-    return WithBadField(
-        absl::InvalidArgumentError(fmt::format(
-            "the model's version is '{}'; expected a whole number of at most {} digits, or nothing "
-            "for the highest that is ready",
-            Clip(version), kMaxVersionDigits)),
-        "model_version");
+  if ((IsNumber(version) && version.size() <= kMaxVersionDigits) || IsAlias(version)) {
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
+  return WithBadField(
+      absl::InvalidArgumentError(fmt::format(
+          "the model's version is '{}'; expected a whole number of at most {} digits, an alias, or "
+          "nothing for the version that is served by default",
+          Clip(version), kMaxVersionDigits)),
+      "model_version");
 }
 
 absl::StatusOr<Route> RoutePolicy::Choose(const FleetSnapshot& fleet, std::string_view model,
-                                          std::string_view version) {
+                                          std::string_view version, const CallTraits& call,
+                                          uint64_t random) {
   RETURN_IF_ERROR(CheckName(model, version));
-  if (fleet.is_fixed()) return Route{.version = version, .addresses = fleet.fixed.ready};
+  if (fleet.is_fixed()) {
+    return Route{.model = model, .version = version, .addresses = fleet.fixed.ready};
+  }
   if (!fleet.seen) {
     return WithRetryDelay(
         absl::UnavailableError("this gateway has not heard yet which models there are; "
                                "try again later"),
         kRetryDelay);
   }
-  const auto found = fleet.models.find(model);
-  if (found == fleet.models.end()) {
-    return absl::NotFoundError(fmt::format("there is no model '{}'", Clip(model)));
-  }
-  const auto& versions = found->second.versions;
-  if (version.empty()) {
-    const auto highest = std::find_if(versions.rbegin(), versions.rend(),
-                                      [](const auto& v) { return !v.second.ready.empty(); });
-    if (highest == versions.rend()) return NoneReady(fmt::format("model '{}'", Clip(model)));
-    return Route{.version = highest->first, .addresses = highest->second.ready};
-  }
-  const auto exact = versions.find(version);
-  if (exact == versions.end()) {
-    return absl::NotFoundError(fmt::format("model '{}' has no version {}", Clip(model), version));
-  }
-  if (exact->second.ready.empty()) {
-    return NoneReady(fmt::format("model '{}' version {}", Clip(model), version));
-  }
-  return Route{.version = exact->first, .addresses = exact->second.ready};
+  if (!version.empty()) return OfVersion(fleet, model, version);
+  const auto rules = fleet.routes.find(model);
+  const auto choice = rules == fleet.routes.end()
+                          ? std::nullopt
+                          : TrafficPolicy::Choose(fleet, *rules->second, call, random);
+  if (!choice) return Latest(fleet, model);
+  ASSIGN_OR_RETURN(Route route,
+                   choice->target.version.empty()
+                       ? Latest(fleet, choice->target.model)
+                       : OfVersion(fleet, choice->target.model, choice->target.version));
+  // A request without a version is every version's.
+  route.redirected = choice->target.model != model;
+  route.shadow = choice->shadow;
+  return route;
 }
 
 }  // namespace torchfleet::gateway

@@ -3,6 +3,8 @@
 //
 // Pure: a function of a snapshot of the fleet and of what the caller asked for.
 
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -11,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "gateway/discover/fleet_snapshot.h"
+#include "gateway/route/traffic_policy.h"
 
 namespace torchfleet::gateway {
 
@@ -21,22 +24,44 @@ inline constexpr size_t kMaxVersionDigits = 20;
 // What callers of a model that is known but not ready are told to wait.
 inline constexpr absl::Duration kRetryDelay = absl::Seconds(1);
 
-// Where a call may go. Borrows from the snapshot it was chosen from.
+// Where a call may go. Borrows from the snapshot it was chosen from; before a
+// fixed worker, from the names that were asked for.
 struct Route {
+  std::string_view model;
   std::string_view version;
   // At least one.
   std::span<const std::string> addresses;
+  // Whose they are; null before one fixed worker.
+  const std::shared_ptr<const FleetVersion>* of = nullptr;
+  // It is not what the request itself names: the worker has to be told.
+  bool redirected = false;
+  // Where a copy of the call goes.
+  std::optional<TrafficTarget> shadow = std::nullopt;
 };
+
+// A call of which rules know nothing.
+class PlainCall : public CallTraits {
+ public:
+  std::optional<std::string_view> Header(std::string_view) const override { return std::nullopt; }
+  std::optional<std::string_view> Parameter(std::string_view) const override {
+    return std::nullopt;
+  }
+  uint64_t connection() const override { return 0; }
+};
+inline const PlainCall kPlainCall;
 
 class RoutePolicy {
  public:
-  // No version asked for means the highest that is READY.
+  // A version is a number or an alias of the catalogue. No version asked for
+  // means: as the model's route says (TrafficPolicy), else the highest that is
+  // READY.
   //
   // INVALID_ARGUMENT for what cannot be a name or a version; NOT_FOUND for a
   // model or version that nobody knows; UNAVAILABLE with a delay for one that
-  // is known but has no endpoint READY.
+  // is known, by its workers or the catalogue, but has no endpoint READY.
   static absl::StatusOr<Route> Choose(const FleetSnapshot& fleet, std::string_view model,
-                                      std::string_view version);
+                                      std::string_view version, const CallTraits& call = kPlainCall,
+                                      uint64_t random = 0);
 
   // INVALID_ARGUMENT naming the field at fault.
   static absl::Status CheckName(std::string_view model, std::string_view version);

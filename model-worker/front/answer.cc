@@ -29,9 +29,10 @@ void SendHead(size_t size, Wrapping wrapping, net::GrpcServerCall& call) {
 
 }  // namespace
 
-uint64_t CallerOf(const net::GrpcServerCall& call) {
+CallOrigin OriginOf(const net::GrpcServerCall& call) {
   const std::string_view said = call.metadata().ValueOr(wire::kCallerHeader, "");
-  return said.empty() ? call.connection() : absl::HashOf(said);
+  return {.caller = said.empty() ? call.connection() : absl::HashOf(said),
+          .route = call.metadata().ValueOr(wire::kRouteHeader, "")};
 }
 
 // A worker that refuses many calls at once tells them all the same: what was made

@@ -18,9 +18,9 @@ enum class Wrapping {
   kStreamed,
 };
 
-// Whose call it is: what a gateway says of its callers, or the connection's.
-// Callers share the worker; see WaitingLine.
-uint64_t CallerOf(const net::GrpcServerCall& call);
+// Whose call it is (what a gateway says of its callers, or the connection's) and
+// where a gateway sent it. Borrows from the call.
+CallOrigin OriginOf(const net::GrpcServerCall& call);
 
 // Details and all.
 net::GrpcStatus ToNet(const absl::Status& status);

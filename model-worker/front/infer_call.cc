@@ -30,7 +30,7 @@ void InferCall::OnHalfClose(net::GrpcServerCall& call) {
   }
   asking_ = true;
   const net::Slice message = std::move(message_);
-  task_.Start(message, call.deadline(), CallerOf(call));
+  task_.Start(message, call.deadline(), OriginOf(call));
 }
 
 void InferCall::OnAnswer(InferTask& task, absl::StatusOr<std::vector<OutputTensor>> outputs) {

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <new>
+#include <tuple>
 #include <utility>
 
 #include "absl/time/clock.h"
 #include "base/status.h"
+#include "wire/caller.h"
 
 namespace torchfleet::worker {
 namespace {
@@ -20,13 +22,13 @@ absl::Status NoMemory() {
 
 }  // namespace
 
-void InferTask::Start(const net::Slice& message, Instant deadline, uint64_t caller) {
+void InferTask::Start(const net::Slice& message, Instant deadline, const CallOrigin& origin) {
   message_ = net::Slice(message);
   terms_.deadline = deadline;
-  terms_.caller = caller;
+  terms_.caller = origin.caller;
   absl::Status status;
   try {
-    status = Admit();
+    status = Admit(origin.route);
     if (status.ok()) status = engine_->scheduler().Push(*this);
   } catch (const std::bad_alloc&) {
     status = NoMemory();
@@ -42,7 +44,7 @@ void InferTask::Start(const net::Slice& message, Instant deadline, uint64_t call
   if (expires < deadline) timer_.Start(expires - box_.loop().now());
 }
 
-absl::Status InferTask::Admit() {
+absl::Status InferTask::Admit(std::string_view route) {
   RETURN_IF_ERROR(view_.Parse(message_.bytes()));
   if (!context_.readiness.loaded()) {
     return WithRetryDelay(absl::UnavailableError("the model is still loading"), absl::Seconds(1));
@@ -55,7 +57,7 @@ absl::Status InferTask::Admit() {
   RETURN_IF_ERROR(CountBytes());
   engine_ = context_.engine.Get();
   spec_ = &engine_->spec();
-  return Check();
+  return Check(route);
 }
 
 absl::Status InferTask::CountBytes() {
@@ -66,17 +68,25 @@ absl::Status InferTask::CountBytes() {
   return absl::OkStatus();
 }
 
-absl::Status InferTask::Check() {
+absl::Status InferTask::CheckModel(std::string_view route) const {
   const ModelSpec& spec = *spec_;
-  if (view_.model_name() != spec.name) {
-    return absl::NotFoundError(fmt::format("model '{}' is not here; this worker serves '{}'",
-                                           Clip(view_.model_name()), spec.name));
+  std::string_view name = view_.model_name(), version = view_.model_version();
+  if (!route.empty()) std::tie(name, version) = wire::ParseRoute(route);
+  if (name != spec.name) {
+    return absl::NotFoundError(
+        fmt::format("model '{}' is not here; this worker serves '{}'", Clip(name), spec.name));
   }
-  if (!view_.model_version().empty() && view_.model_version() != spec.version) {
+  if (!version.empty() && version != spec.version) {
     return absl::NotFoundError(
         fmt::format("version '{}' of model '{}' is not here; this worker serves version {}",
-                    Clip(view_.model_version()), spec.name, spec.version));
+                    Clip(version), spec.name, spec.version));
   }
+  return absl::OkStatus();
+}
+
+absl::Status InferTask::Check(std::string_view route) {
+  RETURN_IF_ERROR(CheckModel(route));
+  const ModelSpec& spec = *spec_;
   ASSIGN_OR_RETURN(tells_final_, TellsFinal(view_));
   RETURN_IF_ERROR(ReadTerms(view_, terms_));
   RETURN_IF_ERROR(CheckCounts(spec, view_.inputs().size(), view_.outputs().size()));

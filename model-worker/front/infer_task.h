@@ -34,6 +34,15 @@ struct InferContext {
   const Clock& clock;
 };
 
+// What is known of a call beside its message.
+struct CallOrigin {
+  // Callers share the worker; see WaitingLine.
+  uint64_t caller = 0;
+  // MODEL/VERSION that a gateway chose in place of what the message names; empty
+  // when it chose none.
+  std::string_view route = {};
+};
+
 class InferTask final : public Request {
  public:
   // Who asked.
@@ -53,10 +62,10 @@ class InferTask final : public Request {
         asker_(asker),
         timer_(box.loop(), [this] { PassTimeout(); }) {}
 
-  // `message`: a ModelInferRequest of `caller`. NOT_FOUND for another model, INVALID_ARGUMENT
+  // `message`: a ModelInferRequest. NOT_FOUND for another model, INVALID_ARGUMENT
   // for what the model does not take, UNAVAILABLE with a retry delay when there
   // is no room, or not yet, or no longer.
-  void Start(const net::Slice& message, Instant deadline, uint64_t caller);
+  void Start(const net::Slice& message, Instant deadline, const CallOrigin& origin);
   // Takes it out of the queue, and OnAnswer comes with CANCELLED or
   // DEADLINE_EXCEEDED; what runs already is answered when the model comes back.
   void Abandon();
@@ -81,9 +90,10 @@ class InferTask final : public Request {
  private:
   friend class AnswerBox;
 
-  absl::Status Admit();
+  absl::Status Admit(std::string_view route);
   absl::Status CountBytes();
-  absl::Status Check();
+  absl::Status Check(std::string_view route);
+  absl::Status CheckModel(std::string_view route) const;
   // It has waited in the queue for as long as it may.
   void PassTimeout();
   // On the loop.

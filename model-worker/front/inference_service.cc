@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
+
 #include "base/grpc_status.h"
 #include "base/status.h"
 #include "base/version.h"
+#include "wire/caller.h"
 
 namespace torchfleet::worker {
 namespace {
@@ -40,8 +43,12 @@ void Fill(uint64_t count, absl::Duration duration, inference::StatisticDuration*
 
 }  // namespace
 
-absl::Status InferenceService::CheckModel(const ModelSpec& spec, const std::string& name,
-                                          const std::string& version) {
+absl::Status InferenceService::CheckModel(const CallbackServerContext& call, const ModelSpec& spec,
+                                          std::string_view name, std::string_view version) {
+  if (const auto route = call.client_metadata().find(wire::kRouteHeader);
+      route != call.client_metadata().end()) {
+    std::tie(name, version) = wire::ParseRoute({route->second.data(), route->second.size()});
+  }
   if (name == spec.name && (version.empty() || version == spec.version)) return absl::OkStatus();
   return absl::NotFoundError(
       fmt::format("model '{}' version '{}' is not here; this worker serves "
@@ -68,7 +75,7 @@ ServerUnaryReactor* InferenceService::ModelReady(CallbackServerContext* call,
                                                  inference::ModelReadyResponse* response) {
   const auto engine = engine_.Get();
   response->set_ready(readiness_.ready() &&
-                      CheckModel(engine->spec(), request->name(), request->version()).ok());
+                      CheckModel(*call, engine->spec(), request->name(), request->version()).ok());
   return Finish(call, absl::OkStatus());
 }
 
@@ -89,7 +96,7 @@ ServerUnaryReactor* InferenceService::ModelMetadata(CallbackServerContext* call,
                                                     inference::ModelMetadataResponse* response) {
   const auto engine = engine_.Get();
   const ModelSpec& spec = engine->spec();
-  const absl::Status status = CheckModel(spec, request->name(), request->version());
+  const absl::Status status = CheckModel(*call, spec, request->name(), request->version());
   if (!status.ok()) return Finish(call, status);
   response->set_name(spec.name);
   response->add_versions(spec.version);
@@ -103,7 +110,8 @@ ServerUnaryReactor* InferenceService::ModelConfig(CallbackServerContext* call,
                                                   const inference::ModelConfigRequest* request,
                                                   inference::ModelConfigResponse* response) {
   const auto engine = engine_.Get();
-  const absl::Status status = CheckModel(engine->spec(), request->name(), request->version());
+  const absl::Status status =
+      CheckModel(*call, engine->spec(), request->name(), request->version());
   if (status.ok()) *response->mutable_config() = engine->model().config;
   return Finish(call, status);
 }
@@ -114,7 +122,7 @@ ServerUnaryReactor* InferenceService::ModelStatistics(
   const auto engine = engine_.Get();
   const ModelSpec& spec = engine->spec();
   const std::string& name = request->name().empty() ? spec.name : request->name();
-  const absl::Status status = CheckModel(spec, name, request->version());
+  const absl::Status status = CheckModel(*call, spec, name, request->version());
   if (!status.ok()) return Finish(call, status);
   auto* model = response->add_model_stats();
   model->set_name(spec.name);
@@ -159,7 +167,7 @@ ServerUnaryReactor* InferenceService::RepositoryModelLoad(
     CallbackServerContext* call, const inference::RepositoryModelLoadRequest* request,
     inference::RepositoryModelLoadResponse*) {
   const auto engine = engine_.Get();
-  const absl::Status status = CheckModel(engine->spec(), request->model_name(), "");
+  const absl::Status status = CheckModel(*call, engine->spec(), request->model_name(), "");
   if (!status.ok()) return Finish(call, status);
   for (const auto& [name, value] : request->parameters()) {
     return Finish(call, absl::InvalidArgumentError(fmt::format(

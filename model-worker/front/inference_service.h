@@ -55,9 +55,10 @@ class InferenceService : public inference::GRPCInferenceService::CallbackService
                                                 inference::RepositoryModelLoadResponse*) override;
 
  private:
-  // NOT_FOUND unless it is this worker's; empty stands for any.
-  static absl::Status CheckModel(const ModelSpec& spec, const std::string& name,
-                                 const std::string& version);
+  // NOT_FOUND unless it is this worker's, or a gateway sent it here all the same;
+  // an empty version stands for any.
+  static absl::Status CheckModel(const grpc::CallbackServerContext& call, const ModelSpec& spec,
+                                 std::string_view name, std::string_view version);
 
   const Snapshot<Engine>& engine_;
   const torchfleet::worker::ModelStatistics& statistics_;

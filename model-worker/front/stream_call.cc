@@ -108,7 +108,7 @@ StreamCall::Item::Item(StreamCallPool& pool)
 
 void StreamCall::Item::Start(StreamCall& owner, const net::Slice& message) {
   owner_ = &owner;
-  task_.Start(message, owner.call_->deadline(), CallerOf(*owner.call_));
+  task_.Start(message, owner.call_->deadline(), OriginOf(*owner.call_));
 }
 
 void StreamCall::Item::Abandon() {

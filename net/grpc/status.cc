@@ -12,13 +12,16 @@ namespace {
 
 constexpr char kHex[] = "0123456789ABCDEF";
 
-// Percent-encoding of all but printable ASCII without '%'.
+// Percent-encoding of all but printable ASCII without '%', and of blanks at the
+// ends, which no header field may have.
 std::string EncodePercent(std::string_view text) {
   std::string encoded;
   encoded.reserve(text.size());
-  for (const char c : text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
     const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte <= 0x7e && byte != '%') {
+    const bool end = i == 0 || i + 1 == text.size();
+    if (byte >= (end ? 0x21 : 0x20) && byte <= 0x7e && byte != '%') {
       encoded += c;
     } else {
       encoded += {'%', kHex[byte >> 4], kHex[byte & 15]};

@@ -71,6 +71,9 @@ void Http2Connection::MakeSession() {
   nghttp2_option_set_peer_max_concurrent_streams(option, 100);
   // Ours knows which resets are paid for by calls.
   nghttp2_option_set_stream_reset_rate_limit(option, kUnlimited, kUnlimited);
+  // RFC 9113 has no blanks at a value's ends; gRPC's servers send what a message or
+  // metadata ends with.
+  nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, role_ == Role::kClient);
   if (role_ == Role::kServer) {
     nghttp2_session_server_new3(&session_, Callbacks(), this, option, SessionMemory());
   } else {

@@ -2,118 +2,57 @@
 
 #include <google/protobuf/util/message_differencer.h>
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
-#include <optional>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 #include "base/log.h"
 #include "registry/client/backoff.h"
-#include "registry/client/channel.h"
+#include "registry/client/lease_stream.h"
+#include "registry/client/registry_channel.h"
 #include "torchfleet/registry/v1/registry.grpc.pb.h"
 
 namespace torchfleet::registry {
-
 namespace {
 
-// One lease's stream. A read is always under way, so a stream that breaks is
-// noticed at once and not at the next renewal.
-//
-// Lifecycle: made open; End once, before destruction. Shares the loop's lock,
-// and wakes its waiters on every answer and at the end. Its functions need the
-// lock, its reactions take it.
-class LeaseStream : public grpc::ClientBidiReactor<v1::AnnounceRequest, v1::AnnounceResponse> {
- public:
-  LeaseStream(v1::RegistryService::Stub& stub, std::mutex& mu, std::condition_variable& changed)
-      : mu_(mu), changed_(changed) {
-    stub.async()->Announce(&context_, this);
-    AddHold();
-    StartRead(&incoming_);
-    StartCall();
-  }
+// For the answer to a registration: a registry that just came back has many to
+// answer.
+constexpr absl::Duration kRegisterLimit = absl::Seconds(5);
+constexpr absl::Duration kLeaveLimit = absl::Seconds(1);
+// After a break, over which all workers spread.
+constexpr absl::Duration kLongestSpread = absl::Seconds(5);
 
-  bool broken() const { return broken_; }
-
-  // The answer to `request`; nothing when the stream breaks before.
-  std::optional<v1::AnnounceResponse> Ask(std::unique_lock<std::mutex>& lock,
-                                          v1::AnnounceRequest request) {
-    if (broken_) return std::nullopt;
-    outgoing_ = std::move(request);
-    answer_.reset();
-    written_ = false;
-    StartWrite(&outgoing_);
-    // The answer may come before gRPC says that the question is out.
-    changed_.wait(lock, [&] { return (answer_ && written_) || broken_; });
-    return answer_;
-  }
-
-  void Cancel() { context_.TryCancel(); }
-
-  // How the stream ended.
-  grpc::Status End(std::unique_lock<std::mutex>& lock) {
-    if (!broken_) StartWritesDone();
-    RemoveHold();
-    changed_.wait(lock, [&] { return done_; });
-    return status_;
-  }
-
- private:
-  void OnReadDone(bool ok) override {
-    const std::lock_guard lock(mu_);
-    if (ok) {
-      answer_ = incoming_;
-      StartRead(&incoming_);
-    } else {
-      broken_ = true;
-    }
-    changed_.notify_all();
-  }
-  void OnWriteDone(bool ok) override {
-    const std::lock_guard lock(mu_);
-    written_ = true;
-    if (!ok) broken_ = true;
-    changed_.notify_all();
-  }
-  void OnDone(const grpc::Status& status) override {
-    const std::lock_guard lock(mu_);
-    done_ = true;
-    status_ = status;
-    changed_.notify_all();
-  }
-
-  std::mutex& mu_;
-  std::condition_variable& changed_;
-  grpc::ClientContext context_;
-  v1::AnnounceRequest outgoing_;
-  v1::AnnounceResponse incoming_;
-  std::optional<v1::AnnounceResponse> answer_;
-  bool written_ = true;
-  bool broken_ = false;
-  bool done_ = false;
-  grpc::Status status_;
-};
+// It answers, but not as this worker would have it: another one would not either.
+bool AnotherRegistryMayHelp(const grpc::Status& status) {
+  return status.error_code() != grpc::StatusCode::FAILED_PRECONDITION &&
+         status.error_code() != grpc::StatusCode::INVALID_ARGUMENT;
+}
 
 }  // namespace
 
 // One thread that opens streams one after another and keeps each renewed.
 class Announcer::Loop {
  public:
-  Loop(const std::string& address, v1::Worker worker, std::function<v1::Load()> load)
-      : stub_(v1::RegistryService::NewStub(ConnectToRegistry(address))),
-        load_(std::move(load)),
+  Loop(const std::string& addresses, v1::Worker worker, Callbacks callbacks)
+      : callbacks_(std::move(callbacks)),
+        channel_(addresses, std::random_device{}()),
+        backoff_(std::random_device{}()),
         worker_(std::move(worker)) {}
 
   void Start(v1::WorkerState state) {
-    SetState(state);
+    SetCondition({.state = state});
     thread_ = std::thread([this] { Run(); });
   }
 
-  void SetState(v1::WorkerState state) {
+  void SetCondition(WorkerCondition condition) {
     const std::lock_guard lock(mu_);
-    state_ = state;
+    if (news_ > 0 && condition == condition_) return;
+    condition_ = std::move(condition);
     ++news_;
     changed_.notify_all();
   }
@@ -123,14 +62,13 @@ class Announcer::Loop {
     if (google::protobuf::util::MessageDifferencer::Equals(worker, worker_)) return;
     worker_ = std::move(worker);
     anew_ = true;
-    ++news_;
     changed_.notify_all();
   }
 
-  bool AwaitTold(v1::WorkerState state, absl::Duration limit) {
+  bool AwaitTold(absl::Duration limit) {
     std::unique_lock lock(mu_);
     return changed_.wait_for(lock, absl::ToChronoNanoseconds(limit),
-                             [&] { return told_ == state; });
+                             [&] { return told_ == news_; });
   }
 
   void Leave(const std::string& reason) {
@@ -138,9 +76,16 @@ class Announcer::Loop {
     if (!std::exchange(stopping_, true)) reason_ = reason;
     changed_.notify_all();
     if (thread_.joinable() &&
-        !changed_.wait_for(lock, std::chrono::seconds(1), [&] { return ended_; })) {
+        !changed_.wait_for(lock, absl::ToChronoNanoseconds(kLeaveLimit), [&] { return ended_; })) {
       if (stream_) stream_->Cancel();
     }
+  }
+
+  void Abandon() {
+    const std::lock_guard lock(mu_);
+    stopping_ = silent_ = true;
+    if (stream_) stream_->Cancel();
+    changed_.notify_all();
   }
 
   void Stop() {
@@ -150,20 +95,21 @@ class Announcer::Loop {
 
  private:
   void Run() {
-    Backoff backoff(std::random_device{}());
-    bool said = false;
     while (true) {
-      const grpc::Status status = KeepLease(backoff, said);
+      bool kept = false;
+      const grpc::Status status = KeepLease(kept);
       std::unique_lock lock(mu_);
       if (stopping_) break;
-      if (anew_) continue;
-      if (!said) {
+      if (anew_ && kept) continue;
+      if (AnotherRegistryMayHelp(status)) channel_.Failed();
+      if (!said_) {
         LogWarning("not announced at the registry; serving on and trying again",
                    {{"status", std::string(status.error_message())}});
-        said = true;
+        said_ = true;
       }
-      const auto wait = absl::ToChronoNanoseconds(backoff.Next());
-      changed_.wait_for(lock, wait, [&] { return stopping_; });
+      const absl::Duration wait =
+          kept ? backoff_.Within(std::min(ttl_ / 5, kLongestSpread)) : backoff_.Next();
+      changed_.wait_for(lock, absl::ToChronoNanoseconds(wait), [&] { return stopping_; });
       if (stopping_) break;
     }
     const std::lock_guard lock(mu_);
@@ -171,96 +117,130 @@ class Announcer::Loop {
     changed_.notify_all();
   }
 
-  // One stream, from registration until it breaks or Stop.
-  grpc::Status KeepLease(Backoff& backoff, bool& said) {
+  // One stream, from registration until it breaks or Stop; whether a lease came
+  // of it.
+  grpc::Status KeepLease(bool& kept) {
     v1::AnnounceRequest request;
-    *request.mutable_register_()->mutable_load() = load_();
+    *request.mutable_register_()->mutable_load() = callbacks_.load();
+    const auto stub = v1::RegistryService::NewStub(channel_.Get());
     std::unique_lock lock(mu_);
     *request.mutable_register_()->mutable_worker() = worker_;
     anew_ = false;
-    LeaseStream stream(*stub_, mu_, changed_);
+    LeaseStream stream(*stub, mu_, changed_);
     stream_ = &stream;
-    const v1::WorkerState state = state_;
-    request.mutable_register_()->set_state(state);
-    uint64_t seen_news = news_;
-    const auto response = stream.Ask(lock, std::move(request));
+    request.mutable_register_()->set_state(condition_.state);
+    request.mutable_register_()->set_drain_phase(condition_.drain_phase);
+    request.mutable_register_()->set_reason(condition_.reason);
+    const uint64_t news = news_;
+    const auto response = stream.Ask(lock, std::move(request), kRegisterLimit);
     if (response && response->has_registered()) {
-      Told(state);
-      LogInfo("announced at the registry", {{"epoch", response->registered().epoch()}});
-      backoff.Reset();
-      said = false;
-      Renew(lock, stream, response->registered(), seen_news);
+      kept = true;
+      Told(news);
+      LogInfo("announced at the registry",
+              {{"registry", channel_.address()}, {"epoch", response->registered().epoch()}});
+      backoff_.Reset();
+      said_ = false;
+      ttl_ = absl::Milliseconds(response->registered().ttl_ms());
+      Renew(lock, stream, response->registered().epoch(), news);
     }
     const grpc::Status status = stream.End(lock);
     stream_ = nullptr;
     return status;
   }
 
-  void Renew(std::unique_lock<std::mutex>& lock, LeaseStream& stream,
-             const v1::AnnounceResponse::Registered& lease, uint64_t seen_news) {
-    std::minstd_rand random(std::random_device{}());
-    std::uniform_real_distribution<> jitter(0.8, 1.0);
+  // `news`: what the registry knows already.
+  void Renew(std::unique_lock<std::mutex>& lock, LeaseStream& stream, uint64_t epoch,
+             uint64_t news) {
     while (!stream.broken()) {
-      const auto interval =
-          absl::ToChronoNanoseconds(absl::Milliseconds(lease.ttl_ms()) / 3 * jitter(random));
-      changed_.wait_for(lock, interval, [&] {
-        return stopping_ || stream.broken() || anew_ || news_ != seen_news;
+      const absl::Duration interval = ttl_ / 3 - backoff_.Within(ttl_ / 15);
+      changed_.wait_for(lock, absl::ToChronoNanoseconds(interval), [&] {
+        return stopping_ || stream.broken() || anew_ || news_ != news || stream.has_wish();
       });
-      v1::AnnounceRequest request;
-      if (stopping_) {
-        request.mutable_leave()->set_epoch(lease.epoch());
-        request.mutable_leave()->set_reason(reason_);
-        stream.Ask(lock, std::move(request));
-        return;
+      if (const auto wish = stream.TakeWish(); wish && !stopping_) {
+        HandOn(lock, *wish);
+        continue;
       }
+      if (stopping_) return SayLeave(lock, stream, epoch);
       // The lease passes over to the next registration.
       if (anew_) return;
-      request.mutable_renew()->set_epoch(lease.epoch());
-      lock.unlock();
-      *request.mutable_renew()->mutable_load() = load_();
-      lock.lock();
-      seen_news = news_;
-      const v1::WorkerState state = state_;
-      request.mutable_renew()->set_state(state);
-      if (stream.Ask(lock, std::move(request))) Told(state);
+      news = SayRenew(lock, stream, epoch);
     }
   }
 
-  void Told(v1::WorkerState state) {
-    told_ = state;
+  void HandOn(std::unique_lock<std::mutex>& lock, const v1::AnnounceResponse::Drain& wish) {
+    lock.unlock();
+    if (callbacks_.on_drain) callbacks_.on_drain(wish.actor());
+    lock.lock();
+  }
+
+  void SayLeave(std::unique_lock<std::mutex>& lock, LeaseStream& stream, uint64_t epoch) {
+    if (silent_) return stream.Cancel();
+    v1::AnnounceRequest request;
+    request.mutable_leave()->set_epoch(epoch);
+    request.mutable_leave()->set_reason(reason_);
+    stream.Ask(lock, std::move(request), kLeaveLimit);
+  }
+
+  // Which news it told.
+  uint64_t SayRenew(std::unique_lock<std::mutex>& lock, LeaseStream& stream, uint64_t epoch) {
+    v1::AnnounceRequest request;
+    auto& renew = *request.mutable_renew();
+    renew.set_epoch(epoch);
+    lock.unlock();
+    *renew.mutable_load() = callbacks_.load();
+    lock.lock();
+    const uint64_t news = news_;
+    renew.set_state(condition_.state);
+    renew.set_drain_phase(condition_.drain_phase);
+    renew.set_reason(condition_.reason);
+    // Another registry may still take the lease over before it ends.
+    const absl::Duration limit = channel_.several() ? ttl_ / 3 : ttl_;
+    if (stream.Ask(lock, std::move(request), limit)) Told(news);
+    return news;
+  }
+
+  void Told(uint64_t news) {
+    told_ = news;
     changed_.notify_all();
   }
 
-  const std::unique_ptr<v1::RegistryService::Stub> stub_;
-  const std::function<v1::Load()> load_;
+  const Callbacks callbacks_;
+  // Only on the loop's thread.
+  RegistryChannel channel_;
+  Backoff backoff_;
+  absl::Duration ttl_ = absl::ZeroDuration();
+  bool said_ = false;
+
   std::mutex mu_;
   std::condition_variable changed_;
-  v1::WorkerState state_ ABSL_GUARDED_BY(mu_) = v1::WORKER_STATE_STARTING;
+  WorkerCondition condition_ ABSL_GUARDED_BY(mu_);
   v1::Worker worker_ ABSL_GUARDED_BY(mu_);
   // It is to be registered anew.
   bool anew_ ABSL_GUARDED_BY(mu_) = false;
   std::string reason_ ABSL_GUARDED_BY(mu_);
+  // Conditions that were set, and which of them the registry has taken note of.
   uint64_t news_ ABSL_GUARDED_BY(mu_) = 0;
-  // What the registry has taken note of last.
-  v1::WorkerState told_ ABSL_GUARDED_BY(mu_) = v1::WORKER_STATE_UNSPECIFIED;
+  uint64_t told_ ABSL_GUARDED_BY(mu_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
+  // It stops without leaving.
+  bool silent_ ABSL_GUARDED_BY(mu_) = false;
   bool ended_ ABSL_GUARDED_BY(mu_) = false;
   LeaseStream* stream_ ABSL_GUARDED_BY(mu_) = nullptr;
   std::thread thread_;
 };
 
-Announcer::Announcer(const std::string& registry_address, v1::Worker worker,
-                     std::function<v1::Load()> load)
-    : loop_(std::make_unique<Loop>(registry_address, std::move(worker), std::move(load))) {}
+Announcer::Announcer(const std::string& registry_addresses, v1::Worker worker, Callbacks callbacks)
+    : loop_(std::make_unique<Loop>(registry_addresses, std::move(worker), std::move(callbacks))) {}
 
 Announcer::~Announcer() { Stop(); }
 void Announcer::Start(v1::WorkerState state) { loop_->Start(state); }
-void Announcer::SetState(v1::WorkerState state) { loop_->SetState(state); }
-bool Announcer::AwaitTold(v1::WorkerState state, absl::Duration limit) {
-  return loop_->AwaitTold(state, limit);
+void Announcer::SetCondition(WorkerCondition condition) {
+  loop_->SetCondition(std::move(condition));
 }
+bool Announcer::AwaitTold(absl::Duration limit) { return loop_->AwaitTold(limit); }
 void Announcer::SetWorker(v1::Worker worker) { loop_->SetWorker(std::move(worker)); }
 void Announcer::Leave(const std::string& reason) { loop_->Leave(reason); }
+void Announcer::Abandon() { loop_->Abandon(); }
 void Announcer::Stop() { loop_->Stop(); }
 
 }  // namespace torchfleet::registry

@@ -8,17 +8,24 @@
 #include "absl/base/thread_annotations.h"
 #include "base/log.h"
 #include "registry/client/backoff.h"
-#include "registry/client/channel.h"
+#include "registry/client/registry_channel.h"
 #include "torchfleet/registry/v1/registry.grpc.pb.h"
 
 namespace torchfleet::registry {
+namespace {
+
+// Of a snapshot: what a registry needs for an endpoint, and a watcher too.
+constexpr absl::Duration kPerEndpoint = absl::Microseconds(50);
+
+}  // namespace
 
 // One thread that opens streams one after another, each where the last ended.
 class Watcher::Loop {
  public:
-  Loop(const std::string& address, Callbacks callbacks)
-      : stub_(v1::RegistryService::NewStub(ConnectToRegistry(address))),
-        callbacks_(std::move(callbacks)) {}
+  Loop(const std::string& addresses, Callbacks callbacks)
+      : callbacks_(std::move(callbacks)),
+        channel_(addresses, std::random_device{}()),
+        backoff_(std::random_device{}()) {}
 
   void Start() {
     thread_ = std::thread([this] { Run(); });
@@ -36,43 +43,46 @@ class Watcher::Loop {
 
  private:
   void Run() {
-    Backoff backoff(std::random_device{}());
     bool said = false;
     while (true) {
-      const grpc::Status status = Follow(backoff, said);
+      bool connected = false;
+      const grpc::Status status = Follow(connected);
       std::unique_lock lock(mu_);
       if (stopping_) return;
+      channel_.Failed();
+      if (connected) said = false;
       if (!said) {
         LogWarning("the registry is away; going on with the last known fleet",
                    {{"status", std::string(status.error_message())}});
         said = true;
       }
-      const auto wait = absl::ToChronoNanoseconds(backoff.Next());
-      changed_.wait_for(lock, wait, [&] { return stopping_; });
+      const absl::Duration wait =
+          connected ? backoff_.Within(kPerEndpoint * endpoints_) : backoff_.Next();
+      changed_.wait_for(lock, absl::ToChronoNanoseconds(wait), [&] { return stopping_; });
       if (stopping_) return;
     }
   }
 
-  // One stream until it breaks or Stop.
-  grpc::Status Follow(Backoff& backoff, bool& said) {
+  // One stream until it breaks or Stop; whether it said anything.
+  grpc::Status Follow(bool& connected) {
     grpc::ClientContext context;
     {
       const std::lock_guard lock(mu_);
       if (stopping_) return grpc::Status::CANCELLED;
       context_ = &context;
     }
-    auto reader = stub_->Watch(&context, position_);
+    const auto stub = v1::RegistryService::NewStub(channel_.Get());
+    auto reader = stub->Watch(&context, position_);
     v1::WatchResponse response;
-    bool connected = false;
     while (reader->Read(&response)) {
       if (!connected) {
         connected = true;
-        backoff.Reset();
-        said = false;
+        backoff_.Reset();
         if (callbacks_.on_connection) callbacks_.on_connection(true);
       }
       position_.set_incarnation(response.incarnation());
       position_.set_after_revision(response.revision());
+      if (response.has_snapshot()) endpoints_ = response.snapshot().endpoints_size();
       callbacks_.on_change(response);
     }
     const grpc::Status status = reader->Finish();
@@ -84,10 +94,13 @@ class Watcher::Loop {
     return status;
   }
 
-  const std::unique_ptr<v1::RegistryService::Stub> stub_;
   const Callbacks callbacks_;
   // Only on the loop's thread.
+  RegistryChannel channel_;
+  Backoff backoff_;
   v1::WatchRequest position_;
+  // Of the last snapshot.
+  int endpoints_ = 0;
   std::mutex mu_;
   std::condition_variable changed_;
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;
@@ -95,8 +108,8 @@ class Watcher::Loop {
   std::thread thread_;
 };
 
-Watcher::Watcher(const std::string& registry_address, Callbacks callbacks)
-    : loop_(std::make_unique<Loop>(registry_address, std::move(callbacks))) {}
+Watcher::Watcher(const std::string& registry_addresses, Callbacks callbacks)
+    : loop_(std::make_unique<Loop>(registry_addresses, std::move(callbacks))) {}
 
 Watcher::~Watcher() { Stop(); }
 void Watcher::Start() { loop_->Start(); }

@@ -1,6 +1,9 @@
 #pragma once
 // Follows the fleet: hands on every WatchResponse in order, and resumes where
-// it was after a break.
+// it was after a break; with the next registry where there are several.
+//
+// After a break it waits for some part of a moment that grows with the fleet:
+// a registry that comes back has a snapshot to make for everybody who lost it.
 //
 // Lifecycle: Start once; Stop (or destruction) returns when no callback runs
 // any more. Callbacks come on the watcher's own thread, one at a time.
@@ -22,7 +25,8 @@ class Watcher {
     std::function<void(bool connected)> on_connection;
   };
 
-  Watcher(const std::string& registry_address, Callbacks callbacks);
+  // `registry_addresses`: host:port, or several with commas between.
+  Watcher(const std::string& registry_addresses, Callbacks callbacks);
   ~Watcher();
 
   void Start();

@@ -1,81 +1,72 @@
 #include "registry/front/announce_stream.h"
 
 #include "base/grpc_status.h"
-#include "base/status.h"
 
 namespace torchfleet::registry {
 
-AnnounceStream* AnnounceStream::Open(Fleet& fleet, RegistryService& service) {
-  auto stream = std::shared_ptr<AnnounceStream>(new AnnounceStream(fleet, service));
+AnnounceStream* AnnounceStream::Open(RegistryService& service) {
+  auto stream = std::shared_ptr<AnnounceStream>(new AnnounceStream(service));
   stream->self_ = stream;
+  stream->session_ = std::make_shared<WorkerSession>(
+      service.parts().sessions,
+      [weak = std::weak_ptr(stream)](const v1::AnnounceResponse& response) {
+        if (const auto self = weak.lock()) self->Send({response, false});
+      });
   if (service.Add(stream)) {
     stream->StartRead(&stream->request_);
   } else {
-    stream->End();
+    stream->End(absl::UnavailableError("the registry is stopping"));
   }
   return stream.get();
 }
 
 void AnnounceStream::OnReadDone(bool ok) {
   if (!ok) return FinishOnce(grpc::Status::OK);
-  const absl::Status status = Answer();
-  if (!status.ok()) return FinishOnce(ToGrpc(status));
+  session_->Ask(request_, [self = self_](absl::StatusOr<v1::AnnounceResponse> response) {
+    if (!response.ok()) return self->FinishOnce(ToGrpc(response.status()));
+    self->Send({*std::move(response), true});
+  });
+}
+
+void AnnounceStream::Send(Outgoing outgoing) {
   const std::lock_guard lock(mu_);
-  if (!finished_) StartWrite(&response_);
+  if (result_) return;
+  outgoing_.push_back(std::move(outgoing));
+  if (outgoing_.size() == 1) StartWrite(&outgoing_.front().response);
 }
 
 void AnnounceStream::OnWriteDone(bool ok) {
-  if (!ok) return FinishOnce(grpc::Status::CANCELLED);
   const std::lock_guard lock(mu_);
-  if (!finished_) StartRead(&request_);
+  const bool was_answer = outgoing_.front().is_answer;
+  outgoing_.pop_front();
+  if (!ok && !result_) result_ = grpc::Status::CANCELLED;
+  if (result_) {
+    Finish(*result_);
+    return;
+  }
+  if (!outgoing_.empty()) StartWrite(&outgoing_.front().response);
+  if (!was_answer) return;
+  // What a registration held is not kept through its lease.
+  v1::AnnounceRequest().Swap(&request_);
+  StartRead(&request_);
 }
 
+// While an answer is awaited, no read shows that the stream has broken.
+void AnnounceStream::OnCancel() { FinishOnce(grpc::Status::CANCELLED); }
+
 void AnnounceStream::OnDone() {
+  session_->StreamEnded();
   service_.Remove(self_);
   self_.reset();
 }
 
-void AnnounceStream::End() {
-  FinishOnce(grpc::Status(grpc::StatusCode::UNAVAILABLE, "the registry is stopping"));
-}
-
-absl::Status AnnounceStream::Answer() {
-  response_.Clear();
-  if (request_.has_register_()) {
-    if (!worker_id_.empty()) {
-      return absl::InvalidArgumentError("register came twice; it is a stream's first message only");
-    }
-    const auto& registration = request_.register_();
-    ASSIGN_OR_RETURN(
-        const uint64_t epoch,
-        fleet_.Register(registration.worker(), registration.state(), registration.load()));
-    worker_id_ = registration.worker().worker_id();
-    response_.mutable_registered()->set_epoch(epoch);
-    response_.mutable_registered()->set_ttl_ms(
-        static_cast<uint32_t>(absl::ToInt64Milliseconds(fleet_.ttl())));
-    return absl::OkStatus();
-  }
-  if (!request_.has_renew() && !request_.has_leave()) {
-    return absl::InvalidArgumentError(
-        "the message holds nothing; expected register, renew or leave");
-  }
-  if (worker_id_.empty()) {
-    return absl::InvalidArgumentError("the stream's first message must be register");
-  }
-  ASSIGN_OR_RETURN(const uint64_t revision, request_.has_renew()
-                                                ? fleet_.Renew(worker_id_, request_.renew())
-                                                : fleet_.Leave(worker_id_, request_.leave()));
-  response_.mutable_renewed()->set_revision(revision);
-  return absl::OkStatus();
-}
+void AnnounceStream::End(const absl::Status& why) { FinishOnce(ToGrpc(why)); }
 
 void AnnounceStream::FinishOnce(const grpc::Status& status) {
-  {
-    const std::lock_guard lock(mu_);
-    if (finished_) return;
-    finished_ = true;
-  }
-  Finish(status);
+  const std::lock_guard lock(mu_);
+  if (result_) return;
+  result_ = status;
+  if (outgoing_.empty()) Finish(status);
 }
 
 }  // namespace torchfleet::registry

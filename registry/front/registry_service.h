@@ -1,16 +1,21 @@
 #pragma once
-// The registry's gRPC service: streams in, calls on the fleet out.
+// The registry's gRPC service: streams of workers and of watchers, and orders to
+// drain.
 //
-// Borrows the fleet. Thread-safe, as gRPC demands. StopStreams ends every open
-// stream with UNAVAILABLE, so that a server can drain: clients come back to the
-// next one.
+// Watch is served in bytes, as one message goes to many.
+//
+// Borrows sessions, publisher, orders and fleet. Thread-safe, as gRPC demands.
+// StopStreams ends every open stream with UNAVAILABLE, so that a server can
+// drain: clients come back to the next one.
 
 #include <memory>
 #include <mutex>
 #include <set>
 
 #include "absl/base/thread_annotations.h"
-#include "registry/watch/fleet.h"
+#include "registry/front/drain_orders.h"
+#include "registry/front/sessions.h"
+#include "registry/watch/publisher.h"
 #include "torchfleet/registry/v1/registry.grpc.pb.h"
 
 namespace torchfleet::registry {
@@ -19,17 +24,31 @@ namespace torchfleet::registry {
 class OpenStream {
  public:
   virtual ~OpenStream() = default;
-  virtual void End() = 0;
+  virtual void End(const absl::Status& why) = 0;
 };
 
-class RegistryService : public v1::RegistryService::CallbackService {
+class RegistryService
+    : public v1::RegistryService::WithCallbackMethod_Announce<
+          v1::RegistryService::WithRawCallbackMethod_Watch<
+              v1::RegistryService::WithCallbackMethod_Drain<v1::RegistryService::Service>>> {
  public:
-  explicit RegistryService(Fleet& fleet) : fleet_(fleet) {}
+  struct Parts {
+    Store& store;
+    Fleet& fleet;
+    Publisher& publisher;
+    Sessions& sessions;
+    DrainOrders& drain_orders;
+  };
+
+  explicit RegistryService(Parts parts) : parts_(parts) {}
 
   grpc::ServerBidiReactor<v1::AnnounceRequest, v1::AnnounceResponse>* Announce(
       grpc::CallbackServerContext* context) override;
-  grpc::ServerWriteReactor<v1::WatchResponse>* Watch(grpc::CallbackServerContext* context,
-                                                     const v1::WatchRequest* request) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* Watch(grpc::CallbackServerContext* context,
+                                                    const grpc::ByteBuffer* request) override;
+  grpc::ServerUnaryReactor* Drain(grpc::CallbackServerContext* context,
+                                  const v1::DrainRequest* request,
+                                  v1::DrainResponse* response) override;
 
   void StopStreams();
 
@@ -37,8 +56,10 @@ class RegistryService : public v1::RegistryService::CallbackService {
   bool Add(std::shared_ptr<OpenStream> stream);
   void Remove(const std::shared_ptr<OpenStream>& stream);
 
+  const Parts& parts() const { return parts_; }
+
  private:
-  Fleet& fleet_;
+  const Parts parts_;
   std::mutex mu_;
   std::set<std::shared_ptr<OpenStream>> streams_ ABSL_GUARDED_BY(mu_);
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;

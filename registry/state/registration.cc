@@ -51,8 +51,12 @@ absl::Status CheckRegistration(const v1::Worker& worker, v1::WorkerState state) 
                     fmt::format("and outputs are {} and {}; expected at most {} each",
                                 worker.inputs_size(), worker.outputs_size(), kMaxTensors));
   }
+  return CheckState(state);
+}
+
+absl::Status CheckState(v1::WorkerState state) {
   if (state == v1::WORKER_STATE_UNSPECIFIED || !v1::WorkerState_IsValid(state)) {
-    return BadField("state", "is not set; expected STARTING, READY or DRAINING");
+    return BadField("state", "is not set; expected STARTING, READY, DRAINING or FAILED");
   }
   return absl::OkStatus();
 }

@@ -1,141 +1,59 @@
 #include "registry/watch/fleet.h"
 
-#include <algorithm>
-#include <chrono>
-
 #include "base/log.h"
-#include "base/status.h"
 
 namespace torchfleet::registry {
 
-Fleet::Fleet(RegistryState::Options options, const Clock& clock, Store& store)
-    : clock_(clock), store_(store), state_(std::move(options)) {
-  lease_thread_ = std::thread([this] { EndLeases(); });
-}
-
-Fleet::~Fleet() {
+void Fleet::OnItems(std::span<const Item> catalogue, std::span<const Item> live,
+                    const Position& position) {
+  FleetNews news;
   {
     const std::lock_guard lock(mu_);
-    stopping_ = true;
+    news = state_.Replace(catalogue, live, position);
   }
-  lease_begun_.notify_all();
-  lease_thread_.join();
+  Tell(/*urgent=*/true, news);
 }
 
-absl::StatusOr<uint64_t> Fleet::Register(const v1::Worker& worker, v1::WorkerState state,
-                                         const v1::Load& load) {
-  ASSIGN_OR_RETURN(const uint64_t epoch, store_.NextEpoch());
+void Fleet::OnEvents(Space space, std::span<const Item> events, uint64_t revision) {
+  FleetNews news;
+  bool urgent = false;
   {
     const std::lock_guard lock(mu_);
-    RETURN_IF_ERROR(state_.Register(worker, epoch, state, load, clock_.Now()));
-    ++figures_.registrations;
+    news = state_.Apply(space, events, revision);
+    urgent = state_.urgent() == revision;
   }
-  lease_begun_.notify_all();
-  Tell();
-  LogInfo("worker registered", {{"worker", worker.worker_id()},
-                                {"model", worker.model()},
-                                {"version", worker.version()},
-                                {"address", worker.address()},
-                                {"epoch", epoch}});
-  return epoch;
+  Tell(urgent, news);
 }
 
-absl::StatusOr<uint64_t> Fleet::Renew(const std::string& worker_id,
-                                      const v1::AnnounceRequest::Renew& renew) {
-  uint64_t before = 0, after = 0;
+void Fleet::Tell(bool urgent, const FleetNews& news) {
+  listener_->OnChange(urgent);
+  if (!news.wishes.empty()) listener_->OnDrainWishes(news.wishes);
+  gone_ += news.gone.size();
+  for (const std::string& worker_id : news.gone) LogInfo("worker is gone", {{"worker", worker_id}});
+}
+
+void Fleet::OnAvailable(bool available) {
   {
     const std::lock_guard lock(mu_);
-    before = state_.revision();
-    RETURN_IF_ERROR(
-        state_.Renew(worker_id, renew.epoch(), renew.state(), renew.load(), clock_.Now()));
-    after = state_.revision();
-    ++figures_.renewals;
-  }
-  if (after != before) Tell();
-  return after;
-}
-
-absl::StatusOr<uint64_t> Fleet::Leave(const std::string& worker_id,
-                                      const v1::AnnounceRequest::Leave& leave) {
-  uint64_t after = 0;
-  {
-    const std::lock_guard lock(mu_);
-    RETURN_IF_ERROR(state_.Leave(worker_id, leave.epoch(), leave.reason()));
-    after = state_.revision();
-  }
-  Tell();
-  if (leave.reason().empty()) {
-    LogInfo("worker left", {{"worker", worker_id}, {"epoch", leave.epoch()}});
-  } else {
-    LogWarning("worker left", {{"worker", worker_id},
-                               {"epoch", leave.epoch()},
-                               {"reason", Clip(leave.reason(), kMaxErrorText)}});
-  }
-  return after;
-}
-
-absl::Duration Fleet::ttl() const {
-  const std::lock_guard lock(mu_);
-  return state_.ttl();
-}
-
-v1::WatchResponse Fleet::Since(const std::string& incarnation, uint64_t after_revision) const {
-  const std::lock_guard lock(mu_);
-  return state_.Since(incarnation, after_revision);
-}
-
-uint64_t Fleet::revision() const {
-  const std::lock_guard lock(mu_);
-  return state_.revision();
-}
-
-FleetFigures Fleet::figures() const {
-  const std::lock_guard lock(mu_);
-  FleetFigures figures = figures_;
-  figures.revision = state_.revision();
-  figures.starting = state_.CountInState(v1::WORKER_STATE_STARTING);
-  figures.ready = state_.CountInState(v1::WORKER_STATE_READY);
-  figures.draining = state_.CountInState(v1::WORKER_STATE_DRAINING);
-  figures.watchers = listeners_.size();
-  return figures;
-}
-
-void Fleet::Subscribe(std::shared_ptr<FleetListener> listener) {
-  const std::lock_guard lock(mu_);
-  listeners_.push_back(std::move(listener));
-}
-
-void Fleet::Unsubscribe(const FleetListener* listener) {
-  const std::lock_guard lock(mu_);
-  std::erase_if(listeners_, [&](const auto& held) { return held.get() == listener; });
-}
-
-void Fleet::Tell() {
-  std::vector<std::shared_ptr<FleetListener>> listeners;
-  {
-    const std::lock_guard lock(mu_);
-    listeners = listeners_;
-  }
-  for (const auto& listener : listeners) listener->OnChange();
-}
-
-void Fleet::EndLeases() {
-  std::unique_lock lock(mu_);
-  while (!stopping_) {
-    const Instant next = state_.NextExpiry();
-    if (next == Instant::Infinite()) {
-      lease_begun_.wait(lock);
-    } else if (const absl::Duration left = next - clock_.Now(); left > absl::ZeroDuration()) {
-      lease_begun_.wait_for(lock, absl::ToChronoNanoseconds(left));
+    if (available != away_since_.has_value()) return;
+    if (available) {
+      away_since_.reset();
+      LogInfo("the store is there again");
+    } else {
+      away_since_ = clock_.Now();
+      LogWarning("the store is away; what is known of the fleet stands");
     }
-    const std::vector<std::string> gone = state_.Expire(clock_.Now());
-    if (gone.empty()) continue;
-    figures_.expired += gone.size();
-    lock.unlock();
-    for (const std::string& worker_id : gone) LogWarning("lease ended", {{"worker", worker_id}});
-    Tell();
-    lock.lock();
   }
+  listener_->OnAvailable(available);
+}
+
+bool Fleet::known() const {
+  return Read([](const FleetState& state) { return !state.position().incarnation.empty(); });
+}
+
+std::optional<Instant> Fleet::away_since() const {
+  const std::lock_guard lock(mu_);
+  return away_since_;
 }
 
 }  // namespace torchfleet::registry

@@ -1,76 +1,72 @@
 #pragma once
-// The registry's state for many threads: serialises changes, ends leases in
-// time, and wakes watchers.
+// The fleet's state for many threads: follows the store, is asked by streams and
+// sessions, and tells one listener that there is something new.
 //
-// A watcher is only a cursor kept by its stream; the fleet keeps nothing for
-// it, so a slow one costs no memory.
-//
-// Lifecycle: destroyed after the last watcher has unsubscribed. Borrows clock
-// and store. Thread-safe; calls watchers without holding its lock.
+// Lifecycle: SetListener; then Store::Follow of it, and Unfollow before the end
+// of either. Thread-safe; calls the listener without holding its lock, within
+// the store's calls.
 
-#include <condition_variable>
-#include <memory>
+#include <atomic>
 #include <mutex>
+#include <optional>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "registry/state/registry_state.h"
+#include "base/clock.h"
+#include "registry/state/fleet_state.h"
 #include "registry/store/store.h"
 
 namespace torchfleet::registry {
 
-// Told when there is something new. Called from any thread, also from several
-// at once; must not block.
+// Must not block.
 class FleetListener {
  public:
   virtual ~FleetListener() = default;
-  virtual void OnChange() = 0;
+  // The fleet's position has moved. `urgent`: more has changed than loads.
+  virtual void OnChange(bool urgent) = 0;
+  // These workers have a wish to drain; some may have been told before.
+  virtual void OnDrainWishes(const std::vector<std::string>& worker_ids) = 0;
+  // The store is away, or there again.
+  virtual void OnAvailable(bool available) = 0;
 };
 
-// What the fleet has done since it began, and how it stands.
-struct FleetFigures {
-  uint64_t registrations = 0, renewals = 0, expired = 0;
-  uint64_t revision = 0;
-  size_t starting = 0, ready = 0, draining = 0, watchers = 0;
-};
-
-class Fleet {
+class Fleet : public StoreListener {
  public:
-  Fleet(RegistryState::Options options, const Clock& clock, Store& store);
-  ~Fleet();
+  Fleet(FleetState::Options options, const Clock& clock) : clock_(clock), state_(options) {}
 
-  // As RegistryState's, with the epoch from the store.
-  absl::StatusOr<uint64_t> Register(const v1::Worker& worker, v1::WorkerState state,
-                                    const v1::Load& load);
-  // The revision after it.
-  absl::StatusOr<uint64_t> Renew(const std::string& worker_id,
-                                 const v1::AnnounceRequest::Renew& renew);
-  absl::StatusOr<uint64_t> Leave(const std::string& worker_id,
-                                 const v1::AnnounceRequest::Leave& leave);
+  // Before the store is followed.
+  void SetListener(FleetListener& listener) { listener_ = &listener; }
 
-  absl::Duration ttl() const;
-  v1::WatchResponse Since(const std::string& incarnation, uint64_t after_revision) const;
-  uint64_t revision() const;
-  FleetFigures figures() const;
+  void OnItems(std::span<const Item> catalogue, std::span<const Item> live,
+               const Position& position) override;
+  void OnEvents(Space space, std::span<const Item> events, uint64_t revision) override;
+  void OnAvailable(bool available) override;
 
-  void Subscribe(std::shared_ptr<FleetListener> listener);
-  void Unsubscribe(const FleetListener* listener);
+  // f(state), under the lock.
+  template <typename F>
+  auto Read(F f) const {
+    const std::lock_guard lock(mu_);
+    return f(state_);
+  }
+
+  // How many workers are gone since it began to follow.
+  uint64_t gone() const { return gone_; }
+  // Whether it has heard of everything in the store once.
+  bool known() const;
+  // Since when the store is away; nothing when it is there.
+  std::optional<Instant> away_since() const;
 
  private:
-  void Tell();
-  void EndLeases();
+  void Tell(bool urgent, const FleetNews& news);
 
   const Clock& clock_;
-  Store& store_;
+  FleetListener* listener_ = nullptr;
+  std::atomic<uint64_t> gone_ = 0;
   mutable std::mutex mu_;
-  std::condition_variable lease_begun_;
-  RegistryState state_ ABSL_GUARDED_BY(mu_);
-  FleetFigures figures_ ABSL_GUARDED_BY(mu_);
-  std::vector<std::shared_ptr<FleetListener>> listeners_ ABSL_GUARDED_BY(mu_);
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;
-  std::thread lease_thread_;
+  FleetState state_ ABSL_GUARDED_BY(mu_);
+  std::optional<Instant> away_since_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace torchfleet::registry

@@ -14,7 +14,7 @@ from harness.peers import MINILM, PEERS  # noqa: E402
 from harness.tables import Goal  # noqa: E402
 from harness.windows import formed  # noqa: E402
 
-ROWS = ["fleet", "many", "rest", "generator", "idle"]
+ROWS = ["fleet", "many", "rest", "generator", "idle", "news", "swap", "catalogue"]
 WORKER_ROWS = ["overhead", "batching", "adaptive", "tail", "storm"]
 
 

@@ -49,6 +49,26 @@ def test_what_is_killed_comes_back(up, role):
     assert up.end(signal.SIGTERM) == 0
 
 
+def test_a_worker_that_drained_by_wish_stays_away(up):
+    gateway = Address(up.of("gateway")["address"])
+    lib.wait_model_ready(gateway, "echo")
+    with lib.Load(gateway, callers=2) as load:
+        load.wait_answers(20)
+        done = up.run("drain", "echo-1-0", "--wait")
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "echo-1-0 is gone")
+        load.wait_answers(100)
+    assert load.failures == []
+
+    def said():
+        with open(up.log.name, encoding="utf-8") as log:
+            return "worker echo/1.0 has drained and stays away, as it was told to" in log.read()
+    lib.eventually(said)
+    assert [p["name"] for p in up.processes() if p["role"] == "worker"] == ["echo-1-1"]
+    assert up.all_ready()
+    assert up.run("drain", "echo-1-0").returncode == 1
+    assert up.end() == 0
+
+
 def test_no_call_fails_while_a_replica_is_idle(up):
     gateway = Address(up.of("gateway")["address"])
     lib.wait_model_ready(gateway, "echo")

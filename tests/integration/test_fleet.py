@@ -208,7 +208,8 @@ def test_a_gateway_serves_a_fixed_worker(fleet):
 
 
 def test_json_logs_are_json(fleet):
-    registry = fleet.start("torchfleet-registry", "--listen", "127.0.0.1:0", "--log-format", "json")
+    registry = fleet.start("torchfleet-registry", "--listen", "127.0.0.1:0", "--store", "memory",
+                           "--log-format", "json")
     assert registry.terminate() == 0
     lines = [json.loads(line) for line in registry.output().splitlines()]
     assert lines and all({"time", "level", "process", "message"} <= set(line) for line in lines)
@@ -216,9 +217,19 @@ def test_json_logs_are_json(fleet):
 
 def test_flags_come_from_the_environment(fleet):
     registry = fleet.start("torchfleet-registry", env={
-        "TORCHFLEET_LISTEN": "127.0.0.1:0", "TORCHFLEET_LOG_FORMAT": "json"})
+        "TORCHFLEET_LISTEN": "127.0.0.1:0", "TORCHFLEET_LOG_FORMAT": "json",
+        "TORCHFLEET_STORE": "memory"})
     registry.terminate()
     assert json.loads(registry.output().splitlines()[0])["process"] == "registry"
+
+
+def test_a_registry_that_cannot_open_its_store_says_why():
+    for store, said in (("sqlite:/nowhere/at/all.db", "/nowhere/at/all.db"),
+                        ("postgres:x", "memory, sqlite:PATH")):
+        done = subprocess.run([f"{lib.BIN}/torchfleet-registry", "--listen", "127.0.0.1:0",
+                               "--store", store], capture_output=True, text=True,
+                              timeout=30 * lib.SLOW, check=False)
+        assert done.returncode == 1 and said in done.stderr
 
 
 @pytest.mark.parametrize("binary", BINARIES)
@@ -238,6 +249,7 @@ def test_a_wrong_flag_is_exit_code_2(binary):
 
 def test_a_taken_port_is_named(fleet):
     registry = fleet.start_registry()
-    done = subprocess.run([f"{lib.BIN}/torchfleet-registry", "--listen", registry.address],
+    done = subprocess.run([f"{lib.BIN}/torchfleet-registry", "--listen", registry.address,
+                           "--store", "memory"],
                           capture_output=True, text=True, timeout=30 * lib.SLOW, check=False)
     assert done.returncode == 1 and registry.address in done.stderr

@@ -50,14 +50,14 @@ from torchfleet.registry.v1 import registry_pb2_grpc as registry_services  # noq
 
 
 class Process:
-    """One running server."""
+    """One running server; `within` comes before its command line."""
 
-    def __init__(self, binary, arguments, env=None):
+    def __init__(self, binary, arguments, env=None, within=()):
         read_end, write_end = os.pipe()
         path = binary if os.path.sep in binary else os.path.join(BIN, binary)
         self.log = tempfile.TemporaryFile()
         self.popen = subprocess.Popen(
-            [path, *arguments, "--ready-fd", str(write_end)], pass_fds=[write_end],
+            [*within, path, *arguments, "--ready-fd", str(write_end)], pass_fds=[write_end],
             stdout=self.log, stderr=self.log, env={**os.environ, **(env or {})})
         os.close(write_end)
         with os.fdopen(read_end) as pipe:
@@ -141,8 +141,9 @@ class Fleet:
         self.processes.append(process)
         return process
 
-    def start_registry(self, listen="127.0.0.1:0", lease="5s"):
-        return self.start("torchfleet-registry", "--listen", listen, "--lease", lease)
+    def start_registry(self, listen="127.0.0.1:0", lease="5s", store="memory"):
+        return self.start("torchfleet-registry", "--listen", listen, "--lease", lease, "--store",
+                          store)
 
     def start_gateway(self, registry, *arguments):
         return self.start("torchfleet-gateway", "--listen", "127.0.0.1:0", "--registry",
@@ -184,9 +185,14 @@ def watch_until(registry, condition, bound=20):
         if response.HasField("snapshot"):
             fleet = {e.worker.worker_id: e for e in response.snapshot.endpoints}
         else:
-            fleet.update({e.worker.worker_id: e for e in response.delta.updated})
             for gone in response.delta.removed:
                 fleet.pop(gone, None)
+            fleet.update({e.worker.worker_id: e for e in response.delta.updated})
+            for now in response.delta.conditions:
+                endpoint = fleet[now.worker_id]
+                for field in ("state", "disconnected", "reason", "drain_phase"):
+                    setattr(endpoint, field, getattr(now, field))
+                endpoint.load.CopyFrom(now.load)
         if condition(fleet):
             stream.cancel()
             channel.close()

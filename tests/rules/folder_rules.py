@@ -28,7 +28,8 @@ TORCH = r"(torch|ATen|c10|caffe2)/.*"
 MESSAGES = r".*\.pb\.h|grpc.*/.*|google/protobuf/.*"
 TORCH_FOLDERS = ("model-worker/execute", "model-worker/load", "trainer", "bench/subjects")
 # Decisions: pure, time comes in as a value. Files are by folder or by name.
-PURE_FOLDERS = ("gateway/route", "gateway/balance", "model-worker/batch", "registry/state")
+PURE_FOLDERS = ("gateway/route", "gateway/balance", "model-worker/batch", "registry/state",
+                "registry/catalogue/rules")
 PURE_NAMES = r".*(_policy|retry_budget)\.(h|cc)"
 THREADS = (r"thread|mutex|shared_mutex|condition_variable|future|semaphore|latch|barrier|stop_token"
            r"|pthread\.h|absl/synchronization/.*")

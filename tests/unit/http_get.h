@@ -1,5 +1,5 @@
 #pragma once
-// A GET of HTTP/1.1, for a test.
+// HTTP/1.1 by hand, for a test.
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
@@ -10,16 +10,14 @@
 
 namespace torchfleet {
 
-// The whole answer to a GET, head and body.
-inline std::string Get(const std::string& address, const std::string& path) {
+// What comes back for these bytes until the connection closes.
+inline std::string Exchange(const std::string& address, const std::string& request) {
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(static_cast<uint16_t>(std::stoi(address.substr(address.rfind(':') + 1))));
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   const int fd = socket(AF_INET, SOCK_STREAM, 0);
   REQUIRE(connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
-  const std::string request =
-      "GET " + path + " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
   REQUIRE(write(fd, request.data(), request.size()) == static_cast<ssize_t>(request.size()));
   std::string answer;
   char piece[4096];
@@ -28,6 +26,11 @@ inline std::string Get(const std::string& address, const std::string& path) {
   }
   close(fd);
   return answer;
+}
+
+// The whole answer to a GET, head and body.
+inline std::string Get(const std::string& address, const std::string& path) {
+  return Exchange(address, "GET " + path + " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
 }
 
 }  // namespace torchfleet

@@ -10,7 +10,7 @@
 #include "base/version.h"
 #include "nlohmann/json.hpp"
 #include "repository/publish.h"
-#include "trainer/data/digest.h"
+#include "repository/file_digest.h"
 
 namespace torchfleet::trainer {
 namespace {
@@ -50,7 +50,7 @@ ordered_json Epoch(const EpochResult& epoch, bool accuracy) {
 absl::StatusOr<ordered_json> Digests(const Dataset& data) {
   ordered_json files = ordered_json::object();
   for (const auto& file : data.files) {
-    ASSIGN_OR_RETURN(const std::string digest, FileDigest(file));
+    ASSIGN_OR_RETURN(const std::string digest, repository::FileDigest(file));
     files[file.filename().string()] = "sha256:" + digest;
   }
   return files;
@@ -62,7 +62,7 @@ absl::Status WriteRecord(const TrainingRecord& record, const std::filesystem::pa
   for (const EpochResult& epoch : record.epochs) epochs.push_back(Epoch(epoch, accuracy));
   ASSIGN_OR_RETURN(ordered_json train_files, Digests(record.train));
   ASSIGN_OR_RETURN(ordered_json test_files, Digests(record.test));
-  ASSIGN_OR_RETURN(const std::string model, FileDigest(folder / "model.pt"));
+  ASSIGN_OR_RETURN(const std::string model, repository::FileDigest(folder / "model.pt"));
   const ordered_json json = {
       {"model", record.spec.model},
       {"trained_at", absl::FormatTime(absl::RFC3339_sec, absl::Now(), absl::UTCTimeZone())},

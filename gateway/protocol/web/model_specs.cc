@@ -49,13 +49,13 @@ absl::StatusOr<const rest::ModelSpec*> ModelSpecs::Find(
   const std::pair key(model, std::string(route.version));
   const auto known = specs_.find(key);
   if (known != specs_.end()) return &known->second;
-  const auto& endpoints = fleet->models.at(model).versions.find(route.version)->second.endpoints;
+  const auto& endpoints = fleet->Version(model, route.version)->endpoints;
   const auto ready = std::find_if(endpoints.begin(), endpoints.end(), [](const auto& endpoint) {
-    return endpoint.state() == registry::v1::WORKER_STATE_READY;
+    return endpoint.second->state() == registry::v1::WORKER_STATE_READY;
   });
   if (ready == endpoints.end()) return absl::UnavailableError("no worker of the model is ready");
   rest::ModelSpec& spec = specs_[key];
-  spec = Spec(model, ready->worker());
+  spec = Spec(model, ready->second->worker());
   spec.versions = fleet->ReadyVersions(model);
   return &spec;
 }

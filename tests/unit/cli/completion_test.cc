@@ -55,5 +55,21 @@ TEST_CASE("CompletionScript: bash offers commands first, then the command's own 
   CHECK(Offered(app, "torchfleet sink --", 2) == "\n");
 }
 
+TEST_CASE("CompletionScript: offers a command's own commands before their flags", "[cli]") {
+  CLI::App app("torchfleet");
+  std::string value;
+  CLI::App* kite = app.add_subcommand("kite", "Kites");
+  kite->add_subcommand("list", "All")->add_option("--colour", value, "Which");
+  kite->add_subcommand("launch", "One")->add_option("--wind", value, "How much");
+  app.add_subcommand("launch", "Another")->add_option("--date", value, "When");
+  CHECK(Offered(app, "torchfleet kite l", 2) == "list launch\n");
+  CHECK(Offered(app, "torchfleet kite list --", 3) == "--help --colour\n");
+  CHECK(Offered(app, "torchfleet kite launch --w", 3) == "--wind\n");
+  CHECK(Offered(app, "torchfleet launch --", 2) == "--help --date\n");
+  const std::string fish = *CompletionScript(app, "fish");
+  CHECK(fish.find("'__fish_seen_subcommand_from kite; and __fish_seen_subcommand_from launch' "
+                  "-l wind") != std::string::npos);
+}
+
 }  // namespace
 }  // namespace torchfleet::cli

@@ -56,6 +56,44 @@ TEST_CASE("FleetText: says why a worker left before", "[cli][status]") {
   CHECK(processes[2]["left"] == "a batch ran for over 1m");
 }
 
+TEST_CASE("FleetText: shows phases, broken streams, failures and models without a worker",
+          "[cli][status]") {
+  torchfleet::registry::v1::WatchResponse said;
+  auto& fleet = *said.mutable_snapshot();
+  const auto add = [&](const char* id, torchfleet::registry::v1::WorkerState state) {
+    auto* endpoint = fleet.add_endpoints();
+    endpoint->mutable_worker()->set_worker_id(id);
+    endpoint->mutable_worker()->set_model("mnist");
+    endpoint->mutable_worker()->set_version("1");
+    endpoint->set_state(state);
+    return endpoint;
+  };
+  add("a", torchfleet::registry::v1::WORKER_STATE_DRAINING)
+      ->set_drain_phase(torchfleet::registry::v1::DRAIN_PHASE_FINISHING);
+  add("b", torchfleet::registry::v1::WORKER_STATE_READY)->set_disconnected(true);
+  add("c", torchfleet::registry::v1::WORKER_STATE_FAILED)->set_reason("the model is corrupt");
+  for (const char* name : {"absent", "mnist", "resting"}) fleet.add_models()->set_name(name);
+  fleet.mutable_models(2)->mutable_placement()->set_unloaded(true);
+  const auto rows = FleetRows({}, said);
+  CHECK(
+      RowsAsTable(rows, false) ==
+      "ROLE    NAME     MODEL    VERSION  STATE               LOAD                   ADDRESS  PID\n"
+      "worker  a        mnist    1        DRAINING finishing  0/0 running, 0 queued           0\n"
+      "worker  b        mnist    1        READY disconnected  0/0 running, 0 queued           0\n"
+      "worker  c        mnist    1        FAILED              0/0 running, 0 queued           0\n"
+      "model   absent   absent            NO WORKER                                           \n"
+      "model   resting  resting           UNLOADED                                            \n"
+      "c failed: the model is corrupt\n");
+  std::vector<bool> wanted;
+  for (const FleetRow& row : rows) wanted.push_back(row.as_wanted());
+  CHECK(wanted == std::vector<bool>{false, false, false, false, true});
+  const auto processes = nlohmann::json::parse(RowsAsJson(rows))["processes"];
+  CHECK(processes[0]["phase"] == "finishing");
+  CHECK(processes[1]["disconnected"] == true);
+  CHECK(processes[2]["reason"] == "the model is corrupt");
+  CHECK(processes[3]["state"] == "NO WORKER");
+}
+
 TEST_CASE("FleetText: JSON has every field", "[cli][status]") {
   const auto processes = nlohmann::json::parse(RowsAsJson(SomeRows()))["processes"];
   REQUIRE(processes.size() == 3);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,13 +57,15 @@ class FakeMachine : public Launcher, public Clock {
     now_ = now_ + timeout;
     return std::nullopt;
   }
+  void Wake() override {}
   Instant Now() const override { return now_; }
 
   void Ready(const std::string& name, const std::string& address) {
     events_.push_back({Kind::kReady, name, address, "", 1, ""});
   }
-  void Exits(const std::string& name, const std::string& reason) {
-    events_.push_back({Kind::kExited, name, "", "", 0, reason});
+  void Exits(const std::string& name, const std::string& reason,
+             std::optional<int> exit_code = std::nullopt) {
+    events_.push_back({Kind::kExited, name, "", "", 0, reason, exit_code});
   }
   void Interrupt() { events_.push_back({Kind::kInterrupted, "", "", "", 0, ""}); }
   void Passes(absl::Duration duration) { now_ = now_ + duration; }
@@ -84,6 +87,27 @@ class FakeMachine : public Launcher, public Clock {
 
 const char kWorkerName[] = "worker m/1.0";
 
+// Says what it is given to say, once each time.
+class FakeRoster : public Roster {
+ public:
+  explicit FakeRoster(std::vector<PlannedWorker> workers) : next_(std::move(workers)) {}
+  void Begin(const std::string& address) override { registry = address; }
+  std::optional<std::vector<PlannedWorker>> Take() override {
+    return std::exchange(next_, std::nullopt);
+  }
+  std::optional<uint64_t> WishAtDrain(const std::string& worker_id) override {
+    const auto wish = drained.find(worker_id);
+    return wish == drained.end() ? std::nullopt : std::optional(wish->second);
+  }
+  void Say(std::vector<PlannedWorker> workers) { next_ = std::move(workers); }
+
+  std::string registry;
+  std::map<std::string, uint64_t> drained;
+
+ private:
+  std::optional<std::vector<PlannedWorker>> next_;
+};
+
 // Everything comes up at once where it is launched.
 void ComesUp(FakeMachine& machine, const std::string& name) {
   machine.Ready(name, name == "registry" ? "127.0.0.1:1" : name == "gateway" ? "127.0.0.1:2" : "w");
@@ -94,15 +118,22 @@ struct Told {
   std::vector<std::string> messages;
 };
 
-absl::Status RunFleet(FakeMachine& machine, Told& told) {
+absl::Status RunFleet(FakeMachine& machine, Told& told, FakeRoster& roster) {
   SupervisorOptions options;
   options.repository = "models";
   options.gateway_listen = "127.0.0.1:0";
-  Supervisor supervisor(options, {PlannedWorker{"m", 1, 0}}, machine, machine,
+  Supervisor supervisor(options, roster, machine, machine,
                         {.on_up = [&](const auto&) { ++told.up; },
                          .on_change = [](const auto&) {},
                          .on_message = [&](const std::string& m) { told.messages.push_back(m); }});
   return supervisor.Run();
+}
+
+absl::Status RunFleet(FakeMachine& machine, Told& told) {
+  FakeRoster roster({{"m", 1, 0}});
+  const absl::Status status = RunFleet(machine, told, roster);
+  CHECK((roster.registry == "127.0.0.1:1") == machine.launched_at.contains("gateway"));
+  return status;
 }
 
 size_t At(const std::vector<std::string>& lines, const std::string& line) {
@@ -236,6 +267,37 @@ TEST_CASE("Supervisor: a worker comes back at a free port, as the same worker", 
   CHECK(Has(machine.arguments[kWorkerName], "--worker-id", "m-1-0"));
 }
 
+TEST_CASE("Supervisor: a worker that ends well has drained by wish and stays away", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) {
+    ComesUp(machine, name);
+    if (name == kWorkerName) machine.Exits(name, "ended with exit code 0", 0);
+  };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  CHECK(machine.launched_at[kWorkerName].size() == 1);
+  CHECK(At(machine.notes, std::string("stop ") + kWorkerName) == machine.notes.size());
+  CHECK(told.messages ==
+        std::vector<std::string>{
+            "worker m/1.0 has drained, as it was told to; load its model to have it back"});
+}
+
+TEST_CASE("Supervisor: a gateway that ends well, and a worker that never was ready, come back",
+          "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) {
+    const bool again = machine.launched_at[name].size() > 1;
+    if (name != kWorkerName || again) ComesUp(machine, name);
+    if (name != "registry" && !again) machine.Exits(name, "ended with exit code 0", 0);
+  };
+  machine.on_idle = [&] { machine.Interrupt(); };
+  Told told;
+  REQUIRE(RunFleet(machine, told).ok());
+  CHECK(machine.launched_at["gateway"].size() == 2);
+  CHECK(machine.launched_at[kWorkerName].size() == 2);
+}
+
 TEST_CASE("Supervisor: a process that ran long enough is started again at once", "[cli][up]") {
   FakeMachine machine;
   const absl::Duration runs[] = {absl::ZeroDuration(), absl::ZeroDuration(), absl::Seconds(11)};
@@ -283,7 +345,8 @@ TEST_CASE("Supervisor: what everybody is told, and which binary serves", "[cli][
   options.worker_binary = "another-worker";
   options.common_arguments = {"--log-level", "debug"};
   std::vector<std::vector<ProcessView>> views;
-  Supervisor supervisor(options, {{"m", 1, 0}, {"m", 1, 1}}, machine, machine,
+  FakeRoster roster({{"m", 1, 0}, {"m", 1, 1}});
+  Supervisor supervisor(options, roster, machine, machine,
                         {.on_up = [](const auto&) {},
                          .on_change = [&](const auto& view) { views.push_back(view); },
                          .on_message = [](const std::string&) {}});
@@ -298,10 +361,12 @@ TEST_CASE("Supervisor: what everybody is told, and which binary serves", "[cli][
   CHECK(Has(machine.arguments["worker m/1.1"], "--repository", "models"));
   CHECK(Has(machine.arguments["worker m/1.1"], "--model", "m"));
   CHECK(Has(machine.arguments["worker m/1.1"], "--model-version", "1"));
-  REQUIRE(views.size() == 4);  // one process more is ready each time
+  // One process more is ready each time; the workers came once the registry was.
+  REQUIRE(views.size() == 5);
   REQUIRE(views.back().size() == 4);
   for (const ProcessView& process : views.back()) CHECK(process.ready);
-  REQUIRE(views.front().size() == 4);
+  REQUIRE(views.front().size() == 2);
+  REQUIRE(views[1].size() == 4);
   CHECK(std::count_if(views.front().begin(), views.front().end(),
                       [](const ProcessView& process) { return process.ready; }) == 1);
 }
@@ -329,6 +394,110 @@ TEST_CASE("Supervisor: what crashes while the fleet drains is not started again"
   Told told;
   REQUIRE(RunFleet(machine, told).ok());
   CHECK(machine.launched_at[kWorkerName].size() == 1);
+}
+
+TEST_CASE("Supervisor: starts and drains workers as the roster changes", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) { ComesUp(machine, name); };
+  FakeRoster roster({{"m", 1, 0}, {"m", 1, 1}});
+  int idle = 0;
+  machine.on_idle = [&] {
+    switch (idle++) {
+      case 0:
+        roster.Say({{"m", 1, 1}, {"n", 2, 0}});
+        return machine.Ready("gateway", "127.0.0.1:2");  // anything that ends the wait
+      case 1:
+        roster.Say({});
+        return machine.Ready("gateway", "127.0.0.1:2");
+      default:
+        return machine.Interrupt();
+    }
+  };
+  Told told;
+  REQUIRE(RunFleet(machine, told, roster).ok());
+  CHECK(machine.launched_at["worker m/1.1"].size() == 1);
+  CHECK(machine.launched_at["worker n/2.0"].size() == 1);
+  const size_t gone = At(machine.notes, "stop worker m/1.0");
+  REQUIRE(gone < machine.notes.size());
+  CHECK(gone < At(machine.notes, "stop worker m/1.1"));
+  CHECK(At(machine.notes, "stop worker n/2.0") < At(machine.notes, "stop gateway"));
+  CHECK(machine.launched_at["worker m/1.0"].size() == 1);
+}
+
+TEST_CASE("Supervisor: what drained by wish stays away until it is wished anew", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) { ComesUp(machine, name); };
+  FakeRoster roster({{"m", 1, 0, /*wish=*/5}});
+  int idle = 0;
+  machine.on_idle = [&] {
+    switch (idle++) {
+      case 0:
+        return machine.Exits(kWorkerName, "ended with exit code 0", 0);
+      case 1:
+        CHECK(machine.launched_at[kWorkerName].size() == 1);
+        roster.Say({{"m", 1, 0, /*wish=*/5}, {"n", 1, 0, /*wish=*/6}});
+        return machine.Ready("gateway", "127.0.0.1:2");
+      case 2:
+        CHECK(machine.launched_at[kWorkerName].size() == 1);
+        roster.Say({{"m", 1, 0, /*wish=*/7}, {"n", 1, 0, /*wish=*/6}});
+        return machine.Ready("gateway", "127.0.0.1:2");
+      default:
+        return machine.Interrupt();
+    }
+  };
+  Told told;
+  REQUIRE(RunFleet(machine, told, roster).ok());
+  CHECK(machine.launched_at[kWorkerName].size() == 2);
+  CHECK(machine.launched_at["worker n/1.0"].size() == 1);
+}
+
+TEST_CASE("Supervisor: what is wished anew while it drains by wish comes back", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) { ComesUp(machine, name); };
+  FakeRoster roster({{"m", 1, 0, /*wish=*/5}});
+  int idle = 0;
+  machine.on_idle = [&] {
+    switch (idle++) {
+      case 0:
+        roster.drained["m-1-0"] = 5;
+        roster.Say({{"m", 1, 0, /*wish=*/6}});
+        return machine.Ready("gateway", "127.0.0.1:2");  // ends the wait
+      case 1:
+        CHECK(machine.launched_at[kWorkerName].size() == 1);
+        return machine.Exits(kWorkerName, "ended with exit code 0", 0);
+      default:
+        return machine.Interrupt();
+    }
+  };
+  Told told;
+  REQUIRE(RunFleet(machine, told, roster).ok());
+  CHECK(machine.launched_at[kWorkerName].size() == 2);
+}
+
+TEST_CASE("Supervisor: a worker wanted again while it drains comes back at once", "[cli][up]") {
+  FakeMachine machine;
+  machine.stubborn[kWorkerName] = true;
+  machine.on_launch = [&](const std::string& name) { ComesUp(machine, name); };
+  FakeRoster roster({{"m", 1, 0}});
+  int idle = 0;
+  machine.on_idle = [&] {
+    switch (idle++) {
+      case 0:
+        roster.Say({});
+        return machine.Ready("gateway", "127.0.0.1:2");
+      case 1:
+        roster.Say({{"m", 1, 0}});
+        return machine.Ready("gateway", "127.0.0.1:2");
+      case 2:
+        return machine.Exits(kWorkerName, "ended with exit code 0", 0);
+      default:
+        machine.stubborn.clear();
+        return machine.Interrupt();
+    }
+  };
+  Told told;
+  REQUIRE(RunFleet(machine, told, roster).ok());
+  CHECK(machine.launched_at[kWorkerName].size() == 2);
 }
 
 }  // namespace

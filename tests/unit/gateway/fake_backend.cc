@@ -103,19 +103,15 @@ TestGateway::~TestGateway() { edge_->Drain(absl::ZeroDuration()); }
 
 void TestGateway::SetFleet(const std::vector<TestWorker>& workers) {
   std::vector<registry::v1::Endpoint> endpoints;
-  std::map<std::string, uint64_t> epochs;
-  std::set<std::string> models;
   for (const TestWorker& worker : workers) {
     auto endpoint = MakeEndpoint(worker.id, worker.model, worker.version, worker.state);
     endpoint.mutable_worker()->set_address(worker.address);
     endpoints.push_back(endpoint);
-    epochs[worker.address] = 1;
-    models.insert(worker.model);
   }
   Fleet fleet;
-  fleet.Apply(MakeSnapshot("i", endpoints), clock_.Now());
-  calls_.Add(models, clock_.Now());
-  backends_.Update(epochs, clock_.Now());
+  const FleetChange change = fleet.Apply(MakeSnapshot("i", endpoints), clock_.Now()).change;
+  calls_.Add(change.new_models, clock_.Now());
+  backends_.Update(change.addresses, clock_.Now());
   fleet_.Set(fleet.Snapshot());
 }
 

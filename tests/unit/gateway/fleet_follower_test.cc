@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "gateway/gateway_server.h"
+#include "tests/fakes/temporary_folder.h"
 #include "tests/unit/gateway/fake_backend.h"
 #include "tests/unit/gateway/fake_registry.h"
 #include "tests/unit/gateway/fleet_builder.h"
@@ -19,19 +20,22 @@ namespace {
 // What a follower publishes, to wait for.
 class Published {
  public:
-  void Set(FleetSnapshot fleet) {
+  void Set(const FleetSnapshot& fleet) {
     const std::lock_guard lock(mu_);
-    fleet_ = std::move(fleet);
+    fleet_ = fleet;
     changed_.notify_all();
+  }
+
+  FleetFollower::Publish AsPublish() {
+    return [this](const FleetSnapshot& fleet, const FleetChange&) { Set(fleet); };
   }
 
   // Whether the endpoints READY for version 1 of `m` became `addresses` in time.
   [[nodiscard]] bool WaitForReady(const std::vector<std::string>& addresses) {
     std::unique_lock lock(mu_);
     return changed_.wait_for(lock, std::chrono::seconds(30), [&] {
-      const auto model = fleet_.models.find("m");
-      if (model == fleet_.models.end()) return false;
-      return model->second.versions.at("1").ready == addresses;
+      const FleetVersion* const version = fleet_.Version("m", "1");
+      return version && version->ready == addresses;
     });
   }
 
@@ -51,8 +55,7 @@ TEST_CASE("FleetFollower: publishes snapshots and deltas", "[gateway][follower]"
   FakeRegistry registry;
   const MonotonicClock clock;
   Published published;
-  FleetFollower follower(registry.address(), clock,
-                         [&](FleetSnapshot fleet) { published.Set(std::move(fleet)); });
+  FleetFollower follower({registry.address()}, clock, published.AsPublish());
   follower.Start();
   registry.Say(MakeSnapshot("i", {ShortLease("a")}));
   CHECK(published.WaitForReady({"a.example:1"}));
@@ -68,8 +71,7 @@ TEST_CASE("FleetFollower: lets go of endpoints that a forgetful registry does no
   const std::string address = registry->address();
   const MonotonicClock clock;
   Published published;
-  FleetFollower follower(address, clock,
-                         [&](FleetSnapshot fleet) { published.Set(std::move(fleet)); });
+  FleetFollower follower({address}, clock, published.AsPublish());
   follower.Start();
   registry->Say(MakeSnapshot("i", {ShortLease("a"), ShortLease("b")}));
   REQUIRE(published.WaitForReady({"a.example:1", "b.example:1"}));
@@ -78,6 +80,38 @@ TEST_CASE("FleetFollower: lets go of endpoints that a forgetful registry does no
   registry->Say(MakeSnapshot("j", {ShortLease("b")}));
   CHECK(published.WaitForReady({"b.example:1"}));
   follower.Stop();
+}
+
+TEST_CASE("FleetFollower: starts from the file where no registry answers, until one does",
+          "[gateway][follower][faults]") {
+  const TemporaryFolder folder;
+  const std::string file = (folder.path() / "fleet").string();
+  auto registry = std::make_unique<FakeRegistry>();
+  const std::string address = registry->address();
+  const MonotonicClock clock;
+  {
+    Published published;
+    FleetFollower follower({address, file}, clock, published.AsPublish());
+    follower.Start();
+    registry->Say(MakeSnapshot("i", {ShortLease("a"), ShortLease("b")}));
+    REQUIRE(published.WaitForReady({"a.example:1", "b.example:1"}));
+  }
+  registry.reset();
+  Published published;
+  FleetFollower follower({address, file}, clock, published.AsPublish());
+  follower.Start();
+  CHECK(published.WaitForReady({"a.example:1", "b.example:1"}));
+  CHECK_FALSE(follower.connected());
+  CHECK(follower.known_at() > 0);
+  // Another life of the registry: what it does not name stays for a lease.
+  registry = std::make_unique<FakeRegistry>(address);
+  registry->Say(MakeSnapshot("j", {ShortLease("b")}));
+  CHECK(published.WaitForReady({"b.example:1"}));
+  follower.Stop();
+  const auto kept = ReadFleetFile(file);
+  REQUIRE(kept.ok());
+  CHECK(kept->fleet.incarnation() == "j");
+  CHECK(kept->fleet.snapshot().endpoints_size() == 1);
 }
 
 TEST_CASE("GatewayServer: serves on when the registry goes away and comes back empty",

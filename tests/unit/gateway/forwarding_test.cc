@@ -112,6 +112,18 @@ TEST_CASE("Forwarding: no more than three replicas are tried, and the last answe
   CHECK(RetryDelay(FromGrpc(status)) == absl::Seconds(3));
 }
 
+TEST_CASE("Forwarding: an error that ends with a blank is an error as any other",
+          "[gateway][forward][faults]") {
+  FakeBackend backend([](auto&, const auto&, auto&) {
+    return std::optional(grpc::Status(grpc::StatusCode::INTERNAL, " why: "));
+  });
+  TestGateway gateway;
+  gateway.SetFleet({{"a", "m", "1", backend.address()}});
+  const grpc::Status status = gateway.Infer("m");
+  CHECK(status.error_code() == grpc::StatusCode::INTERNAL);
+  CHECK(status.error_message() == " why: ");
+}
+
 TEST_CASE("Forwarding: a worker's own error is the caller's, with details and metadata, once",
           "[gateway][forward]") {
   const auto refuse = [](grpc::CallbackServerContext& context, const auto&, auto&) {

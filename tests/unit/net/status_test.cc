@@ -29,6 +29,10 @@ TEST_CASE("GrpcStatus: messages are percent-encoded", "[net][grpc]") {
   AddGrpcStatus({absl::StatusCode::kAborted, "a%b\nä"}, trailers);
   CHECK(trailers.ValueOr("grpc-status", "") == "10");
   CHECK(trailers.ValueOr("grpc-message", "") == "a%25b%0A%C3%A4");
+  trailers.Clear();
+  AddGrpcStatus({.code = absl::StatusCode::kInternal, .message = " a b ", .details = ""}, trailers);
+  CHECK(trailers.ValueOr("grpc-message", "") == "%20a b%20");
+  CHECK(ReadGrpcStatus(trailers, "200").message == " a b ");
 }
 
 TEST_CASE("GrpcStatus: an answer without one means what HTTP's code does", "[net][grpc]") {

@@ -31,7 +31,9 @@ std::unique_ptr<RegistryServer> ARegistry(absl::Duration lease,
   return *std::move(server);
 }
 
-v1::Load NoLoad() { return {}; }
+Announcer::Callbacks NoLoad() {
+  return {.load = [] { return v1::Load(); }, .on_drain = nullptr};
+}
 
 // The fleet as a Watcher tells it.
 class SeenFleet {
@@ -74,6 +76,11 @@ class SeenFleet {
     }
     for (const auto& e : response.delta().updated()) endpoints[e.worker().worker_id()] = e;
     for (const auto& id : response.delta().removed()) endpoints.erase(id);
+    for (const auto& condition : response.delta().conditions()) {
+      v1::Endpoint& endpoint = endpoints[condition.worker_id()];
+      endpoint.set_state(condition.state());
+      *endpoint.mutable_load() = condition.load();
+    }
     changed_.notify_all();
   }
   void Connect(bool now) {
@@ -92,14 +99,13 @@ TEST_CASE("Announcer and Watcher: a worker is seen, changes its state at once, a
   // Renewals are minutes apart: what is seen did not wait for one.
   const auto server = ARegistry(kLongLease);
   SeenFleet seen(server->address());
-  Announcer worker(server->address(), AWorker("w"), NoLoad);
+  Announcer worker(server->address(), AWorker("w"), NoLoad());
   worker.Start(v1::WORKER_STATE_STARTING);
   REQUIRE(seen.AwaitState("w", v1::WORKER_STATE_STARTING));
-  CHECK_FALSE(worker.AwaitTold(v1::WORKER_STATE_READY, absl::ZeroDuration()));
-  worker.SetState(v1::WORKER_STATE_READY);
-  CHECK(worker.AwaitTold(v1::WORKER_STATE_READY, absl::Seconds(20)));
+  worker.SetCondition({.state = v1::WORKER_STATE_READY});
+  CHECK(worker.AwaitTold(absl::Seconds(20)));
   REQUIRE(seen.AwaitState("w", v1::WORKER_STATE_READY));
-  worker.SetState(v1::WORKER_STATE_DRAINING);
+  worker.SetCondition({.state = v1::WORKER_STATE_DRAINING});
   REQUIRE(seen.AwaitState("w", v1::WORKER_STATE_DRAINING));
   worker.Stop();
   CHECK(seen.AwaitGone("w"));
@@ -112,7 +118,7 @@ TEST_CASE("Announcer: describes itself anew without leaving, and leaves with a r
   SeenFleet seen(server->address());
   v1::Worker self = AWorker("w");
   {
-    Announcer worker(server->address(), self, NoLoad);
+    Announcer worker(server->address(), self, NoLoad());
     worker.Start(v1::WORKER_STATE_READY);
     REQUIRE(seen.AwaitState("w", v1::WORKER_STATE_READY));
     self.mutable_inputs(0)->set_datatype("BOOL");
@@ -127,7 +133,7 @@ TEST_CASE("Announcer: describes itself anew without leaving, and leaves with a r
     worker.Leave("tired");
     CHECK(seen.AwaitGone("w"));
   }
-  Announcer again(server->address(), self, NoLoad);
+  Announcer again(server->address(), self, NoLoad());
   again.Start(v1::WORKER_STATE_READY);
   CHECK(seen.Await([&] { return seen.endpoints["w"].last_leave_reason() == "tired"; }));
 }
@@ -137,11 +143,14 @@ TEST_CASE("Announcer: reports its load with each renewal and so keeps its lease"
   const auto server = ARegistry(absl::Milliseconds(600));
   SeenFleet seen(server->address());
   uint32_t asked = 0;  // only on the announcer's thread
-  Announcer worker(server->address(), AWorker("w"), [&] {
-    v1::Load load;
-    load.set_queued(++asked);
-    return load;
-  });
+  Announcer worker(server->address(), AWorker("w"),
+                   {.load =
+                        [&] {
+                          v1::Load load;
+                          load.set_queued(++asked);
+                          return load;
+                        },
+                    .on_drain = nullptr});
   worker.Start(v1::WORKER_STATE_READY);
   // Ten renewals at a third of the lease: the lease has passed three times.
   CHECK(seen.Await([&] {
@@ -154,7 +163,7 @@ TEST_CASE("Announcer and Watcher: find a registry that was restarted and forgot"
   auto server = ARegistry(kLongLease);
   const std::string address = server->address();
   SeenFleet seen(address);
-  Announcer worker(address, AWorker("w"), NoLoad);
+  Announcer worker(address, AWorker("w"), NoLoad());
   worker.Start(v1::WORKER_STATE_READY);
   uint64_t first_epoch = 0;
   REQUIRE(seen.Await([&] {
@@ -177,9 +186,9 @@ TEST_CASE("Announcer and Watcher: start before their registry does", "[registry]
   const std::string address = server->address();
   server.reset();
   SeenFleet seen(address);
-  Announcer worker(address, AWorker("w"), NoLoad);
+  Announcer worker(address, AWorker("w"), NoLoad());
   worker.Start(v1::WORKER_STATE_STARTING);
-  worker.SetState(v1::WORKER_STATE_READY);
+  worker.SetCondition({.state = v1::WORKER_STATE_READY});
   server = ARegistry(kLongLease, address);
   CHECK(seen.AwaitState("w", v1::WORKER_STATE_READY));
 }
@@ -188,7 +197,7 @@ TEST_CASE("Announcer: stops at once while the registry is away", "[registry][cli
   auto server = ARegistry(kLongLease);
   const std::string address = server->address();
   server.reset();
-  Announcer worker(address, AWorker("w"), NoLoad);
+  Announcer worker(address, AWorker("w"), NoLoad());
   worker.Start(v1::WORKER_STATE_READY);
   const auto begun = std::chrono::steady_clock::now();
   worker.Stop();
@@ -198,11 +207,11 @@ TEST_CASE("Announcer: stops at once while the registry is away", "[registry][cli
 TEST_CASE("Announcer: one that was taken over registers anew", "[registry][client]") {
   const auto server = ARegistry(absl::Milliseconds(600));
   SeenFleet seen(server->address());
-  Announcer older(server->address(), AWorker("w"), NoLoad);
+  Announcer older(server->address(), AWorker("w"), NoLoad());
   older.Start(v1::WORKER_STATE_READY);
   REQUIRE(seen.AwaitState("w", v1::WORKER_STATE_READY));
   // A twin takes over and falls silent without leaving its lease behind.
-  auto twin = std::make_unique<Announcer>(server->address(), AWorker("w"), NoLoad);
+  auto twin = std::make_unique<Announcer>(server->address(), AWorker("w"), NoLoad());
   twin->Start(v1::WORKER_STATE_DRAINING);
   REQUIRE(seen.AwaitState("w", v1::WORKER_STATE_DRAINING));
   twin.reset();

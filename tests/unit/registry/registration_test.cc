@@ -36,19 +36,16 @@ TEST_CASE("CheckRegistration: names the field that is wrong", "[registry][state]
     std::function<void(Register&)> spoil;
   };
   const auto id = [](std::string value) {
-    return Row{"worker_id",
-               [=](Register& r) { r.mutable_worker()->set_worker_id(value); }};
+    return Row{"worker_id", [=](Register& r) { r.mutable_worker()->set_worker_id(value); }};
   };
   const auto address = [](std::string value) {
-    return Row{"address",
-               [=](Register& r) { r.mutable_worker()->set_address(value); }};
+    return Row{"address", [=](Register& r) { r.mutable_worker()->set_address(value); }};
   };
   const auto model = [](std::string value) {
     return Row{"model", [=](Register& r) { r.mutable_worker()->set_model(value); }};
   };
   const auto version = [](std::string value) {
-    return Row{"version",
-               [=](Register& r) { r.mutable_worker()->set_version(value); }};
+    return Row{"version", [=](Register& r) { r.mutable_worker()->set_version(value); }};
   };
   const Row rows[] = {
       id(""),

@@ -9,7 +9,6 @@
 #include "tests/fakes/temporary_folder.h"
 #include "trainer/data/data_file.h"
 #include "trainer/data/dataset.h"
-#include "trainer/data/digest.h"
 
 namespace torchfleet::trainer {
 namespace {
@@ -229,14 +228,6 @@ TEST_CASE("CheckDataset: records and labels against the network", "[trainer][dat
     data.targets[0] = label;
     CHECK(Contains(Refused(CheckDataset(data, 4, 10, 10), "labels"), "record 0"));
   }
-}
-
-TEST_CASE("FileDigest: SHA-256", "[trainer][data]") {
-  const TemporaryFolder folder;
-  folder.Write("abc", "abc");
-  CHECK(*FileDigest(folder.path() / "abc") ==
-        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");  // FIPS 180-2, B.1
-  CHECK(absl::IsNotFound(FileDigest(folder.path() / "none").status()));
 }
 
 }  // namespace

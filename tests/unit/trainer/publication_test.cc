@@ -13,7 +13,7 @@
 #include "tests/fakes/temporary_folder.h"
 #include "tests/unit/model-worker/run_model.h"
 #include "tests/unit/trainer/small_data.h"
-#include "trainer/data/digest.h"
+#include "repository/file_digest.h"
 
 namespace torchfleet::trainer {
 namespace {
@@ -80,13 +80,13 @@ TEST_CASE("PublishModel: the record has all that made the model", "[trainer][pub
   CHECK(record["torch"] == TorchVersion());
   CHECK(record["torchfleet"].get<std::string>().size() > 0);
   CHECK(record["trained_at"].get<std::string>().size() == std::strlen("2026-01-01T00:00:00+00:00"));
-  CHECK(record["model_digest"] == "sha256:" + *FileDigest(folder / "model.pt"));
+  CHECK(record["model_digest"] == "sha256:" + *repository::FileDigest(folder / "model.pt"));
   for (const char* set : {"train", "test"}) {
     const auto& files = record[std::string(set) + "_data"];
     REQUIRE(files.size() == 2);
     for (const char* file : {"_x.npy", "_y.npy"}) {
       CHECK(files[std::string(set) + file] ==
-            "sha256:" + *FileDigest(trained.folder() / (std::string(set) + file)));
+            "sha256:" + *repository::FileDigest(trained.folder() / (std::string(set) + file)));
     }
   }
   REQUIRE(record["epochs"].size() == 4);

@@ -6,7 +6,7 @@
 
 #include "tests/fakes/temporary_folder.h"
 #include "tests/unit/trainer/small_data.h"
-#include "trainer/data/digest.h"
+#include "repository/file_digest.h"
 #include "trainer/train/progress_display.h"
 
 namespace torchfleet::trainer {
@@ -145,7 +145,7 @@ std::string Digest(const TrainSpec& spec, const std::vector<int>& interrupted_af
     REQUIRE(training.Save(folder.path() / "model.pt").ok());
     if (epochs) *epochs = training.epochs();
   }
-  return *FileDigest(folder.path() / "model.pt");
+  return *repository::FileDigest(folder.path() / "model.pt");
 }
 
 // What has state of its own: running means, dropout's random numbers, moments.

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
-#include <functional>
 #include <random>
 #include <string>
 #include <vector>
@@ -205,25 +204,6 @@ TEST_CASE("InferRequestScan: an empty request names no model", "[wire][scan]") {
   const auto head = ScanInferRequest({});
   REQUIRE(head.ok());
   CHECK(head->model_name.empty());
-}
-
-TEST_CASE("ScanInferRequest: the priority, if it is a whole number", "[wire][scan]") {
-  const auto scan = [](const std::function<void(inference::ModelInferRequest&)>& fill) {
-    inference::ModelInferRequest request;
-    request.set_model_name("m");
-    (*request.mutable_parameters())["another"].set_int64_param(9);
-    fill(request);
-    const std::string bytes = request.SerializeAsString();
-    const std::string_view piece = bytes;
-    const auto head = ScanInferRequest({&piece, 1});
-    REQUIRE(head.ok());
-    return head->priority;
-  };
-  CHECK(scan([](auto&) {}) == 0);
-  CHECK(scan([](auto& r) { (*r.mutable_parameters())["priority"].set_int64_param(3); }) == 3);
-  CHECK(scan([](auto& r) { (*r.mutable_parameters())["priority"].set_uint64_param(300); }) == 300);
-  CHECK(scan([](auto& r) { (*r.mutable_parameters())["priority"].set_string_param("3"); }) == 0);
-  CHECK(scan([](auto& r) { (*r.mutable_parameters())["Priority"].set_int64_param(3); }) == 0);
 }
 
 }  // namespace

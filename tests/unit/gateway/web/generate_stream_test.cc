@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "gateway/discover/fleet.h"
 #include "gateway/forward/method_names.h"
 #include "gateway/protocol/web/rest_call.h"
 #include "inference/grpc_service.pb.h"
@@ -106,10 +107,9 @@ struct Called {
     }
     endpoint.mutable_worker()->mutable_inputs(0)->set_name("text_input");
     endpoint.mutable_worker()->mutable_outputs(0)->set_name("text_output");
-    FleetSnapshot snapshot;
-    snapshot.seen = true;
-    snapshot.models["m"].versions["1"] = {.endpoints = {endpoint}, .ready = {"a:1"}};
-    fleet.Set(std::move(snapshot));
+    Fleet known;
+    known.Apply(MakeSnapshot("i", {endpoint}), Instant());
+    fleet.Set(known.Snapshot());
     handler = &pool.Take(caller);
     handler->OnHeaders(caller, /*end=*/false);
     handler->OnBody(caller, net::Slice::Keep(std::string(kBody)));
