@@ -148,7 +148,7 @@ grpc::ServerUnaryReactor* InferenceFront::RepositoryIndex(grpc::CallbackServerCo
                  {.method = "/inference.GRPCInferenceService/RepositoryIndex",
                   .model = {},
                   .fleet = fleet,
-                  .route = {.version = {}, .addresses = fleet->fixed.ready},
+                  .route = {.model = {}, .version = {}, .addresses = fleet->fixed.ready},
                   .calls = calls_.Find({}),
                   .edit_reply = {}});
   }

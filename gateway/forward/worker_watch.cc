@@ -106,7 +106,7 @@ void WorkerWatch::Regroup() {
   of_table_ = table;
   groups_.clear();
   for (const auto& [model, served] : fleet->models) {
-    for (const auto& [version, workers] : served.versions) AddGroup(model, workers.ready);
+    for (const auto& [version, workers] : served->versions) AddGroup(model, workers->ready);
   }
   if (fleet->is_fixed()) AddGroup("", fleet->fixed.ready);
 }
