@@ -29,7 +29,7 @@ namespace torchfleet::gateway {
 template <typename Waiter>
 class WaitingRoom {
  public:
-  static constexpr absl::Duration kPatience = absl::Milliseconds(500);
+  static constexpr absl::Duration kPatience = absl::Milliseconds(250);
   static constexpr absl::Duration kHurry = absl::Milliseconds(5);
   static constexpr size_t kMost = 1024;
 

@@ -36,8 +36,8 @@ TEST_CASE("WaitingRoom: a line that does not grow may wait a while", "[gateway][
   for (std::string& caller : callers) room.Enter(caller, 1, At(0));
   // Each comes again when it was answered.
   for (int turn = 1; turn < 100; ++turn) {
-    CHECK(room.Overdue(At(turn * 150)) == nullptr);
-    room.Enter(*Next(room), 1, At(turn * 150));
+    CHECK(room.Overdue(At(turn * 80)) == nullptr);
+    room.Enter(*Next(room), 1, At(turn * 80));
   }
 }
 
@@ -45,18 +45,18 @@ TEST_CASE("WaitingRoom: once somebody waited in vain nobody waits long", "[gatew
   Room room;
   std::string one = "one", two = "two", three = "three";
   room.Enter(one, 1, At(0));
-  room.Enter(two, 1, At(480));
-  CHECK(room.Overdue(At(499)) == nullptr);
-  CHECK(room.Overdue(At(500)) == &one);
-  CHECK(room.Overdue(At(500)) == &two);
-  CHECK(room.Overdue(At(500)) == nullptr);
-  room.Enter(three, 1, At(990));
-  CHECK(room.Overdue(At(994)) == nullptr);
-  CHECK(room.Overdue(At(995)) == &three);
+  room.Enter(two, 1, At(240));
+  CHECK(room.Overdue(At(249)) == nullptr);
+  CHECK(room.Overdue(At(250)) == &one);
+  CHECK(room.Overdue(At(250)) == &two);
+  CHECK(room.Overdue(At(250)) == nullptr);
+  room.Enter(three, 1, At(490));
+  CHECK(room.Overdue(At(494)) == nullptr);
+  CHECK(room.Overdue(At(495)) == &three);
   // That goes on until nobody was shown out for a while.
-  room.Enter(one, 1, At(1500));
-  CHECK(room.Overdue(At(1999)) == nullptr);
-  CHECK(room.Overdue(At(2000)) == &one);
+  room.Enter(one, 1, At(750));
+  CHECK(room.Overdue(At(999)) == nullptr);
+  CHECK(room.Overdue(At(1000)) == &one);
 }
 
 TEST_CASE("WaitingRoom: full, it takes nobody but the more urgent", "[gateway][admit]") {
