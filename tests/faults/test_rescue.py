@@ -49,7 +49,9 @@ def test_row_27_a_frozen_worker_costs_no_call_its_deadline(fleet):
 
 
 def crash_request(mark):
-    request = echo_request(mark=mark)
+    """Each with an id of its own, and the same tensors."""
+    request = echo_request(mark="poison")
+    request.id = mark
     request.raw_input_contents[0] = b"crash___________"
     return request
 
