@@ -27,12 +27,9 @@ ScaleSignal SignalOf(const FleetMirror& fleet, const std::string& model, int64_t
   return signal;
 }
 
-int MostOf(const v1::Placement&) { return 0; }
-int LeastOf(const v1::Placement&) { return 0; }
-
 ScaleBounds BoundsOf(const v1::Placement& placement) {
-  const int least = std::max(1, LeastOf(placement));
-  return {.least = least, .most = std::max(least, MostOf(placement))};
+  const int least = std::max(1, static_cast<int>(placement.min_replicas()));
+  return {.least = least, .most = std::max(least, static_cast<int>(placement.max_replicas()))};
 }
 
 }  // namespace
@@ -52,9 +49,10 @@ void WorkerPlan::SetVersions(const std::string& model, const std::vector<int64_t
 
 std::vector<PlannedWorker> WorkerPlan::Decide(const FleetMirror& fleet, Instant now) {
   std::vector<PlannedWorker> workers;
+  const v1::Model unknown;
   for (auto& [name, model] : models_) {
     const auto known = fleet.models().find(name);
-    const v1::Model catalogued = known == fleet.models().end() ? v1::Model() : known->second;
+    const v1::Model& catalogued = known == fleet.models().end() ? unknown : known->second;
     const bool unloaded = catalogued.placement().unloaded();
     std::set<int64_t> candidates = model.running;
     if (!unloaded) candidates.insert(model.wanted.begin(), model.wanted.end());
@@ -84,7 +82,7 @@ std::vector<PlannedWorker> WorkerPlan::Decide(const FleetMirror& fleet, Instant 
 
 int WorkerPlan::Begin(const std::string& name, const Model& model,
                       const v1::Placement& placement) const {
-  if (MostOf(placement) == 0 || model.scales.empty()) {
+  if (placement.max_replicas() == 0 || model.scales.empty()) {
     const auto said = replicas_.find(name);
     return placement.replicas() > 0  ? static_cast<int>(placement.replicas())
            : said == replicas_.end() ? 1
@@ -98,7 +96,7 @@ int WorkerPlan::Begin(const std::string& name, const Model& model,
 
 int WorkerPlan::Count(const std::string& name, Model& model, int64_t version,
                       const v1::Placement& placement, const FleetMirror& fleet, Instant now) {
-  if (MostOf(placement) == 0) {
+  if (placement.max_replicas() == 0) {
     model.scales.clear();
     return Begin(name, model, placement);
   }

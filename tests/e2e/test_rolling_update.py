@@ -122,6 +122,24 @@ def test_a_repository_that_is_away_changes_nothing(up, fleet):
     await_workers(up, ["echo-2-0", "echo-2-1"])
 
 
+def test_the_load_decides_between_the_bounds(up, fleet):
+    fleet.add_model("slow", max_batch=1, fake="delay", delay_ms=20)
+    lib.wait_model_ready(up.gateway, "slow")
+    lib.eventually(lambda: versions(up, "slow") == ["1"])
+    request = catalogue_pb2.GetModelRequest(name="slow")
+    model = catalogue(up).GetModel(request, timeout=10 * lib.SLOW).model
+    model.placement.max_replicas = 3
+    catalogue(up).UpdateModel(catalogue_pb2.UpdateModelRequest(
+        model=model, revision=model.revision, actor="test"), timeout=10 * lib.SLOW)
+    with lib.Load(up.gateway, callers=4, model="slow") as load:
+        await_workers(up, ["slow-1-0", "slow-1-1", "slow-1-2"], model="slow")
+        load.wait_new_answers(50)
+    await_workers(up, ["slow-1-0"], model="slow")
+    assert load.failures == []
+    assert said(up, "model slow version 1: from 1 to 3 workers, with ")
+    assert said(up, "model slow version 1: from 3 to 1 workers, with 0 calls in flight")
+
+
 def test_status_watch_shows_what_changes(up):
     command = [f"{lib.BIN}/torchfleet", "status", "--watch"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=up.env, text=True) as watch:

@@ -119,6 +119,49 @@ TEST_CASE("WorkerPlan: unloaded in the midst of an update, then loaded", "[cli][
   CHECK(plan.At(3, fleet) == Ids{"m-2-0"});
 }
 
+TEST_CASE("WorkerPlan: between the bounds the load decides, for each version", "[cli][up]") {
+  AFleet fleet;
+  fleet.Placement("m").set_min_replicas(2);
+  fleet.Placement("m").set_max_replicas(4);
+  APlan plan(Of({{"m", {1, 2}}}));
+  const Ids least = {"m-1-0", "m-1-1", "m-2-0", "m-2-1"};
+  CHECK(plan.At(0, fleet) == least);
+  CHECK(plan.plan.TakeNotes().empty());
+  fleet.Ready("m-1-0", 9);
+  fleet.Ready("m-1-1", 6);
+  for (const char* id : {"m-2-0", "m-2-1"}) fleet.Ready(id);
+  const Ids more = {"m-1-0", "m-1-1", "m-1-2", "m-2-0", "m-2-1"};
+  CHECK(plan.At(1, fleet) == more);
+  CHECK(plan.plan.TakeNotes() ==
+        std::vector<std::string>{"model m version 1: from 2 to 3 workers, with 15 calls in flight "
+                                 "and room for 16"});
+  // The new one takes its part, and none is too many before the hold-down.
+  fleet.Ready("m-1-0");
+  fleet.Ready("m-1-1");
+  fleet.Ready("m-1-2");
+  CHECK(plan.At(2, fleet) == more);
+  CHECK(plan.At(61, fleet) == more);
+  CHECK(plan.At(62, fleet) == least);
+  CHECK(plan.plan.TakeNotes().size() == 1);
+}
+
+TEST_CASE("WorkerPlan: a scaled model's new version begins with as many workers", "[cli][up]") {
+  AFleet fleet;
+  fleet.Placement("m").set_max_replicas(4);
+  fleet.Placement("m").set_replicas(3);
+  APlan plan(Of({{"m", {1}}}));
+  for (const char* id : {"m-1-0", "m-1-1", "m-1-2"}) fleet.Ready(id);
+  CHECK(plan.At(0, fleet).size() == 3);
+  fleet.Placement("m").set_replicas(1);
+  plan.plan.SetVersions("m", {2});
+  CHECK(plan.At(1, fleet) == Ids{"m-1-0", "m-1-1", "m-1-2", "m-2-0", "m-2-1", "m-2-2"});
+  for (const char* id : {"m-2-0", "m-2-1", "m-2-2"}) fleet.Ready(id);
+  CHECK(plan.At(2, fleet) == Ids{"m-2-0", "m-2-1", "m-2-2"});
+  // Without bounds it is as the catalogue says.
+  fleet.Placement("m").set_max_replicas(0);
+  CHECK(plan.At(3, fleet) == Ids{"m-2-0"});
+}
+
 TEST_CASE("WorkerPlan: models come and go", "[cli][up]") {
   AFleet fleet;
   APlan plan(Of({{"a", {1}}}));
