@@ -57,7 +57,8 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
            .allowed_origins = options.allowed_origins,
            .tls = options.tls.certificate.empty() ? std::nullopt : std::optional(options.tls),
            .access_log = options.access_log},
-          {&gateway->front_}, {gateway->fleet_, gateway->backends_, gateway->calls_}));
+          {&gateway->front_},
+          {gateway->fleet_, gateway->backends_, gateway->calls_, gateway->quarantine_}));
   const std::atomic<bool>* connected = &gateway->registry_connected_;
   if (options.worker.empty()) {
     auto* self = gateway.get();
@@ -77,6 +78,10 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
   gateway->metrics_ =
       std::make_shared<GatewayMetrics>(gateway->calls_, gateway->fleet_, *connected);
   gateway->operators_->Register(gateway->metrics_);
+  gateway->operators_->AddPage("/quarantine", [self = gateway.get()](const OperatorRequest&) {
+    return OperatorAnswer{.type = "application/json; charset=utf-8",
+                          .body = self->quarantine_.ToJson(self->clock_.Now())};
+  });
   gateway->operators_->SetReadiness([self = gateway.get()] { return self->Ready(); });
   return gateway;
 }

@@ -20,6 +20,7 @@
 #include "gateway/edge/inference_front.h"
 #include "gateway/forward/backend.h"
 #include "gateway/forward/model_calls.h"
+#include "gateway/forward/quarantine.h"
 #include "gateway/forward/worker_watch.h"
 #include "gateway/metrics/gateway_metrics.h"
 
@@ -73,6 +74,7 @@ class GatewayServer {
   std::vector<std::shared_ptr<const FleetSnapshot>> retired_;
   BackendTable backends_;
   ModelCallsTable calls_;
+  Quarantine quarantine_;
   InferenceFront front_;
   std::unique_ptr<ModelControl> control_;
   std::atomic<bool> registry_connected_ = false;  // without a follower

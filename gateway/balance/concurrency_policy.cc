@@ -31,19 +31,27 @@ int64_t ConcurrencyPolicy::Floor(const ConcurrencyFigures& figures) {
   return std::max<int64_t>(1, std::llround(all * ours / (ours + figures.others)));
 }
 
+int64_t ConcurrencyPolicy::Ceiling(const ConcurrencyFigures& figures) {
+  if (figures.capacity == 0 || figures.baseline == 0) return kHighestLimit;
+  const double in_time = figures.capacity * Allowed(figures.baseline) / figures.baseline;
+  const double left = std::min<double>(kHighestLimit, in_time - figures.others);
+  return std::max<int64_t>(Floor(figures), std::llround(left));
+}
+
 int64_t ConcurrencyPolicy::NextLimit(const ConcurrencyFigures& figures) {
   const int64_t floor = Floor(figures);
+  const int64_t ceiling = Ceiling(figures);
   if (figures.latency > 0 && figures.baseline > 0) {
     const double gradient = Allowed(figures.baseline) / figures.latency;
     if (gradient < 1) {
       const auto used = static_cast<double>(std::min(figures.limit, figures.outstanding));
       const int64_t fewer = std::llround(used * std::max(0.5, gradient));
-      return std::min(figures.limit, std::max(floor, fewer));
+      return std::min({figures.limit, std::max(floor, fewer), ceiling});
     }
   }
   // Without answers nobody knows.
   if (figures.latency == 0 && figures.outstanding >= figures.limit) return figures.limit;
-  return std::min(kHighestLimit, figures.limit + figures.limit / 8 + 1);
+  return std::min(ceiling, figures.limit + figures.limit / 8 + 1);
 }
 
 double ConcurrencyPolicy::NextBaseline(const ConcurrencyFigures& figures) {

@@ -5,7 +5,9 @@
 //
 // A call may wait as long as it runs, or kWait, whichever is longer: what waits
 // for less is no overload, whatever the ratio. And never fewer calls than fill
-// the worker's batches twice: one that runs and one that waits.
+// the worker's batches twice: one that runs and one that waits; nor, where the
+// worker says how many it runs at once, more than it could answer in the time
+// allowed, so that no queue grows before the ratio shows it.
 //
 // Source: the gradient of Netflix's concurrency-limits, with that floor and that
 // allowance.
@@ -33,7 +35,7 @@ struct ConcurrencyFigures {
 
 class ConcurrencyPolicy {
  public:
-  static constexpr absl::Duration kWait = absl::Milliseconds(25);
+  static constexpr absl::Duration kWait = absl::Milliseconds(20);
   static constexpr int64_t kLeast = 8;
   // Of a worker that does not say how many it can run.
   static constexpr int64_t kLeastUnknown = 64;
@@ -42,6 +44,8 @@ class ConcurrencyPolicy {
   static double Allowed(double baseline);
   // The fewest that the limit goes down to.
   static int64_t Floor(const ConcurrencyFigures& figures);
+  // The most that it may be, whatever the latency of late.
+  static int64_t Ceiling(const ConcurrencyFigures& figures);
   static int64_t NextLimit(const ConcurrencyFigures& figures);
   static double NextBaseline(const ConcurrencyFigures& figures);
 };

@@ -35,6 +35,7 @@ struct EndpointJudgement {
   EndpointTotals counted = {};
   // Fading sums: of a few seconds, and of the last one.
   double answers = 0, errors = 0;
+  double last_answers = 0, last_latency = 0;  // of the last judgement alone
   double recent_answers = 0, recent_latency = 0, recent_log_latency = 0;
 
   EjectionState state = EjectionState::kServing;

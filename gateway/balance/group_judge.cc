@@ -11,6 +11,8 @@ namespace {
 
 // What is left of a sum after a judgement's time: of five seconds, of one.
 constexpr double kFade = 0.98, kFadeRecent = 0.9;
+// Answers that have a mean.
+constexpr double kEnough = 5;
 
 void Count(EndpointHealth& endpoint) {
   EndpointJudgement& judged = endpoint.judgement();
@@ -23,6 +25,8 @@ void Count(EndpointHealth& endpoint) {
   const auto answers = static_cast<double>(totals.answers - before.answers);
   judged.answers = judged.answers * kFade + answers;
   judged.errors = judged.errors * kFade + static_cast<double>(totals.errors - before.errors);
+  judged.last_answers = answers;
+  judged.last_latency = static_cast<double>(totals.latency - before.latency);
   judged.recent_answers = judged.recent_answers * kFadeRecent + answers;
   judged.recent_latency =
       judged.recent_latency * kFadeRecent + static_cast<double>(totals.latency - before.latency);
@@ -75,15 +79,21 @@ void ReturnTooMany(Instant now, std::span<EndpointHealth* const> endpoints) {
   }
 }
 
+// The last tenth of a second's, or, where those are few, the last second's.
+double Latency(const EndpointJudgement& judged) {
+  if (judged.last_answers >= kEnough) return judged.last_latency / judged.last_answers;
+  return judged.recent_answers >= 1 ? judged.recent_latency / judged.recent_answers : 0;
+}
+
 void SetLimit(Instant now, EndpointHealth& endpoint) {
   EndpointJudgement& judged = endpoint.judgement();
-  ConcurrencyFigures figures{
-      .limit = endpoint.limit(),
-      .outstanding = endpoint.outstanding(),
-      .others = endpoint.others(now),
-      .capacity = endpoint.capacity(),
-      .latency = judged.recent_answers >= 1 ? judged.recent_latency / judged.recent_answers : 0,
-      .baseline = judged.baseline};
+  ConcurrencyFigures figures;
+  figures.limit = endpoint.limit();
+  figures.outstanding = endpoint.outstanding();
+  figures.others = endpoint.others(now);
+  figures.capacity = endpoint.capacity();
+  figures.latency = Latency(judged);
+  figures.baseline = judged.baseline;
   figures.baseline = judged.baseline = ConcurrencyPolicy::NextBaseline(figures);
   // What the last change did shows only in answers to calls made since.
   if (now < judged.limit_stands_until) return;

@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "base/log.h"
 #include "base/status.h"
 #include "gateway/forward/header_rules.h"
 #include "gateway/forward/hedge_policy.h"
@@ -53,6 +54,7 @@ bool InferCall::Try(const std::shared_ptr<Backend>& backend, bool hedge) {
   attempt.backend = backend;
   attempt.backend->health().Begin(pool_.index_);
   attempt.hedge = hedge;
+  attempt.died = false;
   FillHeaders(
       *backend->net_address(), deadline_ - pool_.loop_.now(),
       route_->redirected ? fmt::format("{}/{}", route_->model, route_->version) : std::string());
@@ -117,6 +119,7 @@ void InferCall::LetGo(Attempt& attempt) {
   if (attempt.over()) return;
   attempt.backend->health().End(pool_.index_);
   attempt.backend.reset();
+  if (calls_->of(pool_.index_).room().First()) pool_.LetIn(*calls_);
 }
 
 void InferCall::GiveUp(Attempt& attempt) {
@@ -168,6 +171,7 @@ void InferCall::Attempt::OnHeaders(net::Stream& from, bool end) {
 void InferCall::Answered(Attempt& attempt) {
   answering_ = &attempt;
   hedge_timer_.Stop();
+  if (suspect_) pool_.quarantine_.Cleared(*suspect_);
   const Instant now = pool_.loop_.now();
   const absl::Duration latency = now - attempt.began;
   attempt.backend->health().Answered(pool_.index_, now, latency);
@@ -205,6 +209,7 @@ void InferCall::Attempt::OnClosed(net::Stream& from, net::CloseCode code) {
   if (stream != &from) return;
   stream = nullptr;
   if (!call.finished_ && !over()) {
+    died = code == net::CloseCode::kConnectionLost;
     const bool never_sent =
         code == net::CloseCode::kNeverSent || code == net::CloseCode::kRefusedStream;
     call.AttemptFailed(this, BrokenOff(code),
@@ -226,7 +231,12 @@ void InferCall::AttemptFailed(Attempt* attempt, const net::GrpcStatus& status, F
   if (attempt) {
     if (trailers) TakeReport(*attempt, *trailers);
     TellHealth(attempt->backend->health(), failure, pushback.pause);
+    const bool poison = HasKilledTwo(*attempt);
     LetGo(*attempt);
+    if (poison) return FinishQuarantined();
+  }
+  if (suspect_ && answered && status.code != absl::StatusCode::kUnavailable) {
+    pool_.quarantine_.Cleared(*suspect_);
   }
   if (status.ok() && answered) return Finish(status, trailers);  // an answer without a message
   const bool another_runs = !attempts_[0].over() || !attempts_[1].over();
@@ -236,6 +246,19 @@ void InferCall::AttemptFailed(Attempt* attempt, const net::GrpcStatus& status, F
   }
   if (TryAnother(failure)) return;
   Finish(StatusForCaller(status, answered), trailers);
+}
+
+bool InferCall::HasKilledTwo(const Attempt& attempt) {
+  if (!attempt.died || !caller_ended_ || !kept_.whole()) return false;
+  suspect_ = Fingerprint(kept_.Copy());
+  if (!suspect_) return false;
+  const Backend& backend = *attempt.backend;
+  // Another process at the same address is another worker.
+  const std::string worker = fmt::format("{} {}", backend.address(), backend.health().life());
+  if (!pool_.quarantine_.Died(*suspect_, record_->model, worker, pool_.loop_.now())) return false;
+  LogWarning("two workers died of a request; it is not sent again",
+             {{"model", record_->model}, {"fingerprint", fmt::format("{:016x}", *suspect_)}});
+  return true;
 }
 
 void InferCall::TakeReport(Attempt& attempt, const net::Headers& trailers) {
@@ -272,13 +295,18 @@ bool InferCall::TryAnother(const AttemptFailure& failure) {
     const Instant now = pool_.loop_.now();
     const BalanceChoice choice = Choose();
     // One more attempt where there was nobody a moment ago rescues no call.
-    if (!choice.index || (choice.aside && At(choice)->health().UnreachableLately(now)) ||
+    if ((!choice.index && !choice.full) ||
+        (choice.aside && At(choice)->health().UnreachableLately(now)) ||
         !calls_->budget().Withdraw(now)) {
       return false;
     }
     calls_->Count(ModelCalls::Rescue::kRetry);
     // The failed attempt's stream may still close; it is not the call's then.
     for (Attempt& attempt : attempts_) GiveUpStream(attempt);
+    if (choice.full) {
+      Wait();
+      return true;
+    }
     if (Try(At(choice), /*hedge=*/false)) return true;
   }
   return false;

@@ -9,7 +9,6 @@
 #include "base/status.h"
 #include "gateway/forward/header_rules.h"
 #include "gateway/forward/method_names.h"
-#include "gateway/forward/pushback.h"
 #include "net/grpc/message_reader.h"
 #include "wire/parameter_scan.h"
 
@@ -17,19 +16,6 @@ namespace torchfleet::gateway {
 namespace {
 
 constexpr std::string_view kContentType = "application/grpc";
-
-// A worker that owes a sign of life is pinged, so that a frozen one is noticed
-// within kFrozenAfter.
-net::Http2Options WorkerOptions() {
-  net::Http2Options options;
-  options.limits.header_bytes = 64 << 10;
-  options.limits.stream_window = 1 << 20;
-  options.limits.connection_window = 16 << 20;
-  options.times.idle = absl::InfiniteDuration();
-  options.times.ping_after = kPingInterval;
-  options.times.ping_answer = kFrozenAfter - kPingInterval;
-  return options;
-}
 
 net::GrpcStatus ToNet(const absl::Status& status) {
   const grpc::Status wire = ToGrpc(status);
@@ -108,6 +94,9 @@ void InferCall::OnBody(net::Stream& stream, const net::Slice& bytes) {
     return;
   }
   if (!answering_) kept_.Add(bytes);
+  if (held_ && !kept_.whole()) {
+    return Finish(absl::InvalidArgumentError("the request is longer than it says"));
+  }
   for (const Attempt& attempt : attempts_) {
     if (attempt.stream && !attempt.over()) attempt.stream->Send(bytes, /*end=*/false);
   }
@@ -117,6 +106,7 @@ void InferCall::OnEnd(net::Stream&) {
   caller_ended_ = true;
   if (finished_) return;
   if (!route_) return Finish(absl::InvalidArgumentError("the request holds no whole message"));
+  if (held_) return Inspect();
   for (Attempt& attempt : attempts_) {
     if (!attempt.stream || attempt.over()) continue;
     attempt.stream->Send(net::Slice(), /*end=*/true);
@@ -146,29 +136,36 @@ void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const 
   kept_.Expect(head_.body_size());
   if (!head_.before().empty()) kept_.Add(net::Slice::Keep(std::string(head_.before())));
   kept_.Add(bytes);
-  const bool whole = kept_.whole();
-  const BalanceChoice choice = Choose();
-  if (choice.full) return Refuse();
-  if (!choice.index || !Try(At(choice), /*hedge=*/false)) {
-    AttemptFailed(nullptr, {absl::StatusCode::kUnavailable, ""}, FailureSource::kNeverSent,
-                  nullptr);
-  } else if (!whole) {
+  if (!kept_.whole()) {
     // The first piece alone is over the limit: it goes, and cannot go again.
+    const BalanceChoice choice = Choose();
+    if (choice.full) return Refuse();
+    if (!choice.index || !Try(At(choice), /*hedge=*/false)) {
+      return AttemptFailed(nullptr, {absl::StatusCode::kUnavailable, ""}, FailureSource::kNeverSent,
+                           nullptr);
+    }
     attempts_[0].stream->SendCopy(head_.before(), /*end=*/false);
     attempts_[0].stream->Send(bytes, /*end=*/false);
+  } else if (!pool_.quarantine_.empty() && head_.body_size() <= KeptRequest::kLimit) {
+    held_ = true;
+  } else {
+    Launch();
   }
 }
 
-void InferCall::Refuse() {
-  calls_->Count(ModelCalls::Rescue::kRefusal);
-  pool_.pushback_.Clear();
-  pool_.pushback_.Add(kPushbackHeader, fmt::format("{}", absl::ToInt64Milliseconds(kRetryDelay)));
-  Finish(ToNet(WithRetryDelay(absl::UnavailableError(
-                                  fmt::format("every worker of model '{}' has as many calls as it "
-                                              "can answer in time; try again later",
-                                              Clip(record_->model))),
-                              kRetryDelay)),
-         &pool_.pushback_);
+void InferCall::Inspect() {
+  held_ = false;
+  const auto fingerprint = Fingerprint(kept_.Copy());
+  if (fingerprint && pool_.quarantine_.Holds(*fingerprint, pool_.loop_.now())) {
+    return FinishQuarantined();
+  }
+  Launch();
+}
+
+void InferCall::FinishQuarantined() {
+  calls_->Count(ModelCalls::Rescue::kQuarantined);
+  Finish(absl::InternalError(fmt::format(
+      "workers of model '{}' died of this request; it is not sent again", Clip(record_->model))));
 }
 
 net::GrpcStatus InferCall::StatusForCaller(const net::GrpcStatus& status, bool answered) const {
@@ -197,6 +194,7 @@ void InferCall::Finish(const net::GrpcStatus& status, const net::Headers* traile
   if (std::exchange(finished_, true)) return;
   timer_.Stop();
   hedge_timer_.Stop();
+  if (std::exchange(waiting_, false)) calls_->of(pool_.index_).room().Leave(*this);
   Count(status.code);
   if (ShadowCall* const shadow = std::exchange(shadow_, nullptr)) shadow->CallEnded(status.ok());
   if (caller_) {
@@ -261,34 +259,11 @@ void InferCall::RecycleWhenClosed() {
   tried_.clear();
   deadline_ = Instant::Infinite();
   answering_ = nullptr;
-  caller_ended_ = finished_ = false;
+  suspect_.reset();
+  held_ = waiting_ = caller_ended_ = finished_ = false;
   unconsumed_ = 0;
   bytes_in_ = bytes_out_ = 0;
   pool_.free_.Give(*this);
-}
-
-InferCallPool::InferCallPool(net::Loop& loop, size_t index, const InferContext& context,
-                             AccessLogLines& log)
-    : loop_(loop),
-      index_(index),
-      fleet_(context.fleet),
-      groups_(context.backends.table()),
-      calls_(context.calls.table()),
-      other_calls_(*context.calls.other()),
-      log_(log),
-      links_(loop, WorkerOptions()) {}
-
-// Nothing ever leaves the table.
-ModelCalls& InferCallPool::CallsOf(std::string_view model) {
-  const ModelCallsTable::Table& table = *calls_.Get();
-  const auto found = table.find(model);
-  return found == table.end() ? other_calls_ : *found->second;
-}
-
-InferCall& InferCallPool::Take(net::Stream& caller, CallRecord* outer) {
-  InferCall& call = free_.Take(*this);
-  call.Begin(caller, outer);
-  return call;
 }
 
 }  // namespace torchfleet::gateway

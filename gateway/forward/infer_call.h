@@ -2,11 +2,11 @@
 // One inference call on its way through the gateway: the caller's stream, and a
 // worker's stream at a time, or two.
 //
-//   head ──► attempt ──answer begins──► answering ──► done
-//              ▲  │ └─ longer than usual: a hedge beside it; whoever answers
-//              │  │    first is heard, the other given up
-//              └──┘ failed, and RetryPolicy, budget, a replica and the kept
-//                   request are there
+//   head ──► (waits for room) ──► attempt ──answer begins──► answering ──► done
+//                                   ▲  │ └─ longer than usual: a hedge beside it; whoever answers
+//                                   │  │    first is heard, the other given up
+//                                   └──┘ failed, and RetryPolicy, budget, a replica and the kept
+//                                        request are there
 //
 // Bytes pass as they come, both ways, and as fast as the slower side takes
 // them: what one side has not taken, the other is not allowed to send. The
@@ -29,6 +29,7 @@
 #include "gateway/forward/backend_group.h"
 #include "gateway/forward/kept_request.h"
 #include "gateway/forward/model_calls.h"
+#include "gateway/forward/quarantine.h"
 #include "gateway/forward/request_head.h"
 #include "gateway/forward/retry_policy.h"
 #include "gateway/forward/shadow_call.h"
@@ -56,6 +57,11 @@ class InferCall final : public net::StreamHandler {
     record_ = outer ? outer : &own_record_;
   }
 
+  // While it waits: goes, if there is room; whether there was.
+  bool LetIn();
+  // It has waited for long enough.
+  void TurnAway();
+
  private:
   // A worker's stream tells this, the caller's the call itself. A stream that was
   // given up may tell something yet, when this is another's already.
@@ -74,6 +80,7 @@ class InferCall final : public net::StreamHandler {
     std::shared_ptr<Backend> backend;  // until it is over
     Instant began;                     // it had the whole request
     bool hedge = false;
+    bool died = false;  // its connection broke while it waited
   };
 
   void OnHeaders(net::Stream& stream, bool end) override;
@@ -109,8 +116,16 @@ class InferCall final : public net::StreamHandler {
   void TakeReport(Attempt& attempt, const net::Headers& trailers);
   void TellHealth(EndpointHealth& health, const AttemptFailure& failure, absl::Duration pause);
   bool TryAnother(const AttemptFailure& failure);
+  // The first attempt, or a place in the waiting room.
+  void Launch();
   // Every worker has as many calls as it is to have.
+  void Wait();
   void Refuse();
+  // The request is whole, and something is in quarantine: perhaps this.
+  void Inspect();
+  // Whether the request has killed a second worker with this attempt.
+  bool HasKilledTwo(const Attempt& attempt);
+  void FinishQuarantined();
   net::GrpcStatus StatusForCaller(const net::GrpcStatus& status, bool answered) const;
   void Finish(const absl::Status& status);
   void Finish(const net::GrpcStatus& status, const net::Headers* trailers);
@@ -137,6 +152,9 @@ class InferCall final : public net::StreamHandler {
   Instant deadline_ = Instant::Infinite();
   net::Timer timer_;
   net::Timer hedge_timer_;
+  bool held_ = false;                // until the request is whole
+  bool waiting_ = false;             // in the waiting room
+  std::optional<uint64_t> suspect_;  // its fingerprint, when a worker died of it
   bool caller_ended_ = false;
   bool finished_ = false;  // the caller has been sent the end
   size_t unconsumed_ = 0;  // of the caller's bytes, not passed on yet
@@ -148,6 +166,7 @@ struct InferContext {
   const Snapshot<FleetSnapshot>& fleet;
   const BackendTable& backends;
   const ModelCallsTable& calls;
+  Quarantine& quarantine;
 };
 
 // The calls of one loop and what they need.
@@ -161,7 +180,15 @@ class InferCallPool {
  private:
   friend class InferCall;
 
+  static constexpr absl::Duration kMindEvery = absl::Milliseconds(1);
+
   ModelCalls& CallsOf(std::string_view model);
+  // Somebody waits for a worker of the model to have room.
+  void Watch(ModelCalls& calls);
+  // Somewhere there may be room.
+  void LetIn(ModelCalls& calls);
+  // Workers have room also when calls of other loops end, and some wait too long.
+  void MindRooms();
 
   net::Loop& loop_;
   const size_t index_;
@@ -171,10 +198,14 @@ class InferCallPool {
   BackendGroups groups_;
   SnapshotView<ModelCallsTable::Table> calls_;
   ModelCalls& other_calls_;
+  Quarantine& quarantine_;
   AccessLogLines& log_;
   ShadowCalls shadows_{loop_, index_, links_, groups_};
   net::Headers headers_;
   net::Headers pushback_;
+  // Models whose rooms are not empty.
+  std::vector<ModelCalls*> crowded_;
+  net::Timer room_timer_;
   net::FreeList<InferCall> free_;
   net::Links links_;  // the first to go: it tells calls and copies of their ends
 };

@@ -9,6 +9,7 @@
 // Not thread-safe.
 
 #include <cstddef>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,10 @@ class KeptRequest {
 
   // What the whole of it will be, once that is known.
   void Expect(size_t size) { limit_ = size <= kLimit ? kLimit : kLimitOfLarge; }
+
+  // Nobody has it yet: all that comes is kept, which is no more than the caller's
+  // window. Expect ends that.
+  void KeepAll() { limit_ = std::numeric_limits<size_t>::max(); }
 
   void Add(const net::Slice& bytes) {
     if (lost_) return;
@@ -51,6 +56,12 @@ class KeptRequest {
 
   // All of it is here.
   bool whole() const { return !lost_; }
+  // All of it in one piece.
+  std::string Copy() const {
+    std::string all = small_;
+    for (const net::Slice& slice : slices_) all.append(slice.bytes());
+    return all;
+  }
   // Sends it all once more.
   void SendTo(net::Stream& stream) const {
     if (!small_.empty()) stream.SendCopy(small_, /*end=*/false);

@@ -23,10 +23,13 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/snapshot.h"
+#include "gateway/admit/waiting_room.h"
 #include "gateway/forward/latency_quantile.h"
 #include "gateway/forward/retry_budget.h"
 
 namespace torchfleet::gateway {
+
+class InferCall;
 
 // How a call ended.
 struct CallOutcome {
@@ -76,6 +79,8 @@ class ModelCalls {
     const BucketCounts<kSizes.size()>& answers() const { return answers_; }
     // How long answers take. The loop's alone, to write and to read.
     LatencyQuantile& usual() { return usual_; }
+    // Its calls that wait for a worker to have room.
+    WaitingRoom<InferCall>& room() { return room_; }
 
    private:
     std::atomic<uint64_t> begun_ = 0;
@@ -84,6 +89,7 @@ class ModelCalls {
     BucketCounts<kSizes.size()> requests_;
     BucketCounts<kSizes.size()> answers_;
     LatencyQuantile usual_;
+    WaitingRoom<InferCall> room_;
   };
 
   // What was done for its calls, or to its workers, that is no plain attempt.
@@ -94,6 +100,10 @@ class ModelCalls {
     kHedgeWon,
     // A call for which no worker had room.
     kRefusal,
+    // A call that waited for one that had.
+    kWaited,
+    // A call whose request is in quarantine.
+    kQuarantined,
     // A worker taken out: it gave no answers, errors, answers too late.
     kEjectedSilent,
     kEjectedFailing,

@@ -217,13 +217,13 @@ void EtcdMirror::AskForLife() {
 void EtcdMirror::Fail(const absl::Status& why) {
   const bool compacted = !listed_ && watching_;
   listing_ = nullptr;
-  const bool was_watching = std::exchange(watching_, false);
+  watching_ = false;
   if (compacted) {
     Read();
     return;
   }
   calls_.Lost(*member_);
-  if (was_watching) observer_.OnWatching(false, why);
+  observer_.OnWatching(false, why);
   const bool all_failed = ++failures_ % calls_.member_count() == 0;
   loop_.After(all_failed ? backoff_.Next() : absl::ZeroDuration(), [this] { Read(); });
 }

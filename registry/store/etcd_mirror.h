@@ -37,7 +37,7 @@ class EtcdMirror {
     virtual void OnChanges(Space space, std::span<const Item> events, uint64_t revision) = 0;
     // Whatever happened up to there has been told.
     virtual void OnReached(uint64_t revision) = 0;
-    // The watch is on (true), or has broken, and why.
+    // The watch is on (true), or could not be had or has broken, and why.
     virtual void OnWatching(bool watching, const absl::Status& why) = 0;
   };
 

@@ -61,14 +61,15 @@ EtcdSession::~EtcdSession() {
   loop_.Stop();
 }
 
-absl::Status EtcdSession::WaitListed(absl::Duration limit) {
+absl::Status EtcdSession::WaitOpen(absl::Duration limit) {
   std::unique_lock lock(mu_);
-  changed_.wait_for(lock, absl::ToChronoNanoseconds(limit), [&] { return listed_; });
-  if (listed_) return absl::OkStatus();
+  changed_.wait_for(lock, absl::ToChronoNanoseconds(limit), [&] { return open_; });
+  if (open_) return absl::OkStatus();
   return absl::UnavailableError(
       fmt::format("the store in etcd at {} could not be read within {}: {}; expected a member that "
                   "can be reached, of a cluster with a leader",
-                  members_, absl::FormatDuration(limit), std::string(last_error_.message())));
+                  members_, absl::FormatDuration(limit),
+                  last_error_.ok() ? "nobody has answered" : std::string(last_error_.message())));
 }
 
 void EtcdSession::Commit(Transaction transaction, Store::Committed done) {
@@ -188,9 +189,6 @@ void EtcdSession::TellAll(Tell tell) {
 void EtcdSession::OnListed() {
   told_ = mirror_.reached();
   TellAll([&](StoreListener& listener) { TellItems(listener); });
-  const std::lock_guard lock(mu_);
-  listed_ = true;
-  changed_.notify_all();
 }
 
 void EtcdSession::OnChanges(Space space, std::span<const Item> events, uint64_t revision) {
@@ -203,6 +201,12 @@ void EtcdSession::OnReached(uint64_t revision) { waiters_.Reach(revision); }
 void EtcdSession::OnWatching(bool watching, const absl::Status& why) {
   // Renewals need not wait for the other stream to find out.
   keep_alive_.Move();
+  {
+    const std::lock_guard lock(mu_);
+    open_ = open_ || watching;
+    last_error_ = why;
+    changed_.notify_all();
+  }
   if (watching == available_) return;
   available_ = watching;
   if (watching) {

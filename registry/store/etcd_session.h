@@ -16,15 +16,16 @@
 
 namespace torchfleet::registry {
 
-// Lifecycle: Start, then WaitListed from outside; destruction stops everything.
+// Lifecycle: begins at once; WaitOpen before the first call; destruction stops
+//   everything.
 // Thread-safe where said; the rest happens on the loop.
 class EtcdSession : private EtcdMirror::Observer {
  public:
   EtcdSession(const EtcdAddress& address, const Clock& clock);
   ~EtcdSession() override;
 
-  // Thread-safe. Returns when everything is there, or why it is not.
-  absl::Status WaitListed(absl::Duration limit);
+  // Thread-safe. Returns when everything is there and watched, or why it is not.
+  absl::Status WaitOpen(absl::Duration limit);
 
   // Thread-safe; as Store's.
   void Commit(Transaction transaction, Store::Committed done);
@@ -76,7 +77,7 @@ class EtcdSession : private EtcdMirror::Observer {
 
   std::mutex mu_;
   std::condition_variable changed_;
-  bool listed_ ABSL_GUARDED_BY(mu_) = false;
+  bool open_ ABSL_GUARDED_BY(mu_) = false;
   absl::Status last_error_ ABSL_GUARDED_BY(mu_);
 };
 

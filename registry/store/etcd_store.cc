@@ -11,7 +11,7 @@ absl::StatusOr<std::unique_ptr<EtcdStore>> EtcdStore::Open(const EtcdAddress& ad
                                                            const Clock& clock,
                                                            absl::Duration limit) {
   auto session = std::make_unique<EtcdSession>(address, clock);
-  RETURN_IF_ERROR(session->WaitListed(limit));
+  RETURN_IF_ERROR(session->WaitOpen(limit));
   return std::unique_ptr<EtcdStore>(new EtcdStore(std::move(session)));
 }
 

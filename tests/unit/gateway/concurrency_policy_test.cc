@@ -16,21 +16,32 @@ TEST_CASE("ConcurrencyPolicy: fewer calls when answers take too long, else more"
     ConcurrencyFigures figures;
     int64_t next;
   };
-  // 10 ms, of which 35 are allowed.
+  // 10 ms, of which 30 are allowed.
   const std::vector<Row> rows = {
       {"nothing known", {.limit = kHighestLimit}, kHighestLimit},
       {"quick answers",
-       {.limit = 80, .outstanding = 10, .capacity = 4, .latency = 10e3, .baseline = 10e3},
+       {.limit = 80, .outstanding = 10, .capacity = 40, .latency = 10e3, .baseline = 10e3},
        91},
       {"a wait that nobody minds",
-       {.limit = 80, .outstanding = 80, .capacity = 4, .latency = 34e3, .baseline = 10e3},
+       {.limit = 80, .outstanding = 80, .capacity = 40, .latency = 29e3, .baseline = 10e3},
        91},
+      {"not more than it can answer in time",
+       {.limit = 80, .outstanding = 10, .capacity = 4, .latency = 10e3, .baseline = 10e3},
+       12},
+      {"which others' calls are part of",
+       {.limit = 80,
+        .outstanding = 10,
+        .others = 5,
+        .capacity = 4,
+        .latency = 10e3,
+        .baseline = 10e3},
+       7},
       {"by the ratio",
-       {.limit = 4096, .outstanding = 100, .capacity = 4, .latency = 50e3, .baseline = 10e3},
-       70},
+       {.limit = 4096, .outstanding = 100, .capacity = 40, .latency = 37.5e3, .baseline = 10e3},
+       80},
       {"but not by more than half",
-       {.limit = 4096, .outstanding = 100, .capacity = 4, .latency = 900e3, .baseline = 10e3},
-       50},
+       {.limit = 4096, .outstanding = 400, .capacity = 80, .latency = 900e3, .baseline = 10e3},
+       200},
       {"and not below two full batches",
        {.limit = 40, .outstanding = 40, .capacity = 16, .latency = 900e3, .baseline = 10e3},
        32},
@@ -50,7 +61,7 @@ TEST_CASE("ConcurrencyPolicy: fewer calls when answers take too long, else more"
        20},
       {"a slow model may have as long a queue as a call",
        {.limit = 16, .outstanding = 16, .capacity = 4, .latency = 950e3, .baseline = 500e3},
-       19},
+       8},
   };
   for (const Row& row : rows) {
     CAPTURE(row.name);

@@ -100,6 +100,8 @@ class TestGateway {
   std::shared_ptr<grpc::Channel> channel() { return channel_; }
   const std::string& address() const { return edge_->address(); }
   const ModelCallsTable& calls() const { return calls_; }
+  Quarantine& quarantine() { return quarantine_; }
+  const BackendTable& backends() const { return backends_; }
   const Snapshot<FleetSnapshot>& fleet() const { return fleet_; }
 
   // A call with a deadline that no test should meet.
@@ -111,6 +113,7 @@ class TestGateway {
   Snapshot<FleetSnapshot> fleet_;
   BackendTable backends_;
   ModelCallsTable calls_;
+  Quarantine quarantine_;
   InferenceFront front_;
   std::unique_ptr<Edge> edge_;
   std::shared_ptr<grpc::Channel> channel_;

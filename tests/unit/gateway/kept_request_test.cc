@@ -34,6 +34,20 @@ TEST_CASE("KeptRequest: one known to be within the limit is kept whole", "[gatew
   CHECK(kept.whole());
 }
 
+TEST_CASE("KeptRequest: while it waits all of it is kept, and then what was is sent",
+          "[gateway][retry]") {
+  KeptRequest kept;
+  kept.Expect(KeptRequest::kLimit + 1);
+  kept.KeepAll();
+  kept.Add(Bytes(KeptRequest::kLimit + 1));
+  CHECK(kept.whole());
+  CHECK(kept.Copy().size() == KeptRequest::kLimit + 1);
+  kept.Expect(KeptRequest::kLimit + 1);
+  CHECK(kept.whole());
+  kept.Add(Bytes(1));
+  CHECK_FALSE(kept.whole());
+}
+
 TEST_CASE("KeptRequest: used again, it expects nothing of the request before", "[gateway][retry]") {
   KeptRequest kept;
   kept.Expect(KeptRequest::kLimit + 1);

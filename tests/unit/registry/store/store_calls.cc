@@ -60,7 +60,9 @@ Transaction PutLive(const std::string& key, const std::string& text, LeaseId lea
   return {.space = Space::kLive, .writes = {{.key = key, .value = Text(text), .lease = lease}}};
 }
 
-Follower::Follower(Store& store) : store_(store) { store_.Follow(*this); }
+Follower::Follower(Store& store, OnEvent on_event) : store_(store), on_event_(std::move(on_event)) {
+  store_.Follow(*this);
+}
 Follower::~Follower() { store_.Unfollow(*this); }
 
 void Follower::OnItems(std::span<const Item> catalogue, std::span<const Item> live,
@@ -89,7 +91,7 @@ void Follower::Keep(Space space, std::span<const Item> items) {
 }
 
 void Follower::OnEvents(Space space, std::span<const Item> events, uint64_t revision) {
-  const std::lock_guard lock(mu_);
+  std::unique_lock lock(mu_);
   if (snapshots_ == 0) broken_ += "events before any snapshot; ";
   if (events.empty()) broken_ += "no events; ";
   if (revision <= position_.revision) {
@@ -98,6 +100,8 @@ void Follower::OnEvents(Space space, std::span<const Item> events, uint64_t revi
   for (const Item& event : events) CheckEvent(space, event);
   position_.revision = revision;
   changed_.notify_all();
+  lock.unlock();
+  if (on_event_) on_event_(events.back());
 }
 
 void Follower::CheckEvent(Space space, const Item& event) {

@@ -3,6 +3,7 @@
 // keeps what it hears.
 
 #include <condition_variable>
+#include <functional>
 #include <future>
 #include <map>
 #include <mutex>
@@ -36,7 +37,9 @@ using Texts = std::map<std::string, std::string>;
 // store's promises (order, revisions) are kept as text.
 class Follower : public StoreListener {
  public:
-  explicit Follower(Store& store);
+  // `on_event` is called with the last event of each news, after it is kept.
+  using OnEvent = std::function<void(const Item&)>;
+  explicit Follower(Store& store, OnEvent on_event = nullptr);
   ~Follower() override;
 
   void OnItems(std::span<const Item> catalogue, std::span<const Item> live,
@@ -62,6 +65,7 @@ class Follower : public StoreListener {
   void CheckEvent(Space space, const Item& event);
 
   Store& store_;
+  const OnEvent on_event_;
   mutable std::recursive_mutex mu_;
   std::condition_variable_any changed_;
   std::map<Space, std::map<std::string, Item>> items_;

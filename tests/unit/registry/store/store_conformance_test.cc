@@ -285,26 +285,15 @@ TEST_CASE("Store: of many that would make a key one does", "[registry][store]") 
   CHECK(follower.broken() == "");
 }
 
-// Counts up under a condition, as often as it is told of the last count.
-class Counter : public Follower {
- public:
-  explicit Counter(Store& store) : Follower(store), store_(store) {}
-  void OnEvents(Space space, std::span<const Item> events, uint64_t revision) override {
-    Follower::OnEvents(space, events, revision);
-    const Item& item = events.back();
-    const int count = std::stoi(*item.value);
-    if (count < 20) {
-      store_.Commit(PutIf("count", std::to_string(count + 1), item.modified), [](auto) {});
-    }
-  }
-
- private:
-  Store& store_;
-};
-
 TEST_CASE("Store: a listener may call the store", "[registry][store]") {
   const auto opened = AnyKind().open();
-  Counter counter(opened->store());
+  // Counts up under a condition, as often as it is told of the last count.
+  Follower counter(opened->store(), [&store = opened->store()](const Item& item) {
+    const int count = std::stoi(*item.value);
+    if (count < 20) {
+      store.Commit(PutIf("count", std::to_string(count + 1), item.modified), [](auto) {});
+    }
+  });
   REQUIRE(Commit(opened->store(), Put("count", "1")).ok());
   CHECK(counter.WaitFor(
       [](const Follower& f) { return f.texts(Space::kCatalogue)["count"] == "20"; }));

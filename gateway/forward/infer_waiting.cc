@@ -1,0 +1,144 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "base/grpc_status.h"
+#include "base/status.h"
+#include "gateway/forward/infer_call.h"
+#include "gateway/forward/pushback.h"
+#include "net/grpc/message_reader.h"
+#include "wire/parameter_scan.h"
+
+// What the calls of a loop share, and how they wait for a worker to have room.
+
+namespace torchfleet::gateway {
+namespace {
+
+// By the parameter `priority` of a request: 1 first, those without one last.
+uint32_t Urgency(std::string_view body) {
+  constexpr uint32_t kLast = 1 << 20;
+  const auto text = body.size() < net::kGrpcPrefixSize
+                        ? std::nullopt
+                        : wire::FindParameter(body.substr(net::kGrpcPrefixSize), "priority");
+  uint32_t priority = 0;
+  if (!text || !absl::SimpleAtoi(*text, &priority) || priority == 0) return kLast;
+  return std::min(priority, kLast);
+}
+
+// A worker that owes a sign of life is pinged, so that a frozen one is noticed
+// within kFrozenAfter.
+net::Http2Options WorkerOptions() {
+  net::Http2Options options;
+  options.limits.header_bytes = 64 << 10;
+  options.limits.stream_window = 1 << 20;
+  options.limits.connection_window = 16 << 20;
+  options.times.idle = absl::InfiniteDuration();
+  options.times.ping_after = kPingInterval;
+  options.times.ping_answer = kFrozenAfter - kPingInterval;
+  return options;
+}
+
+}  // namespace
+
+InferCallPool::InferCallPool(net::Loop& loop, size_t index, const InferContext& context,
+                             AccessLogLines& log)
+    : loop_(loop),
+      index_(index),
+      fleet_(context.fleet),
+      groups_(context.backends.table()),
+      calls_(context.calls.table()),
+      other_calls_(*context.calls.other()),
+      quarantine_(context.quarantine),
+      log_(log),
+      room_timer_(loop, [this] { MindRooms(); }),
+      links_(loop, WorkerOptions()) {}
+
+// Nothing ever leaves the table.
+ModelCalls& InferCallPool::CallsOf(std::string_view model) {
+  const ModelCallsTable::Table& table = *calls_.Get();
+  const auto found = table.find(model);
+  return found == table.end() ? other_calls_ : *found->second;
+}
+
+InferCall& InferCallPool::Take(net::Stream& caller, CallRecord* outer) {
+  InferCall& call = free_.Take(*this);
+  call.Begin(caller, outer);
+  return call;
+}
+
+void InferCallPool::Watch(ModelCalls& calls) {
+  if (std::find(crowded_.begin(), crowded_.end(), &calls) == crowded_.end()) {
+    crowded_.push_back(&calls);
+  }
+  if (!room_timer_.running()) room_timer_.Start(kMindEvery);
+}
+
+void InferCallPool::LetIn(ModelCalls& calls) {
+  while (InferCall* const next = calls.of(index_).room().First()) {
+    if (!next->LetIn()) return;
+  }
+}
+
+void InferCallPool::MindRooms() {
+  for (size_t i = 0; i < crowded_.size(); ++i) {
+    ModelCalls& calls = *crowded_[i];
+    LetIn(calls);
+    while (InferCall* const overdue = calls.of(index_).room().Overdue(loop_.now())) {
+      overdue->TurnAway();
+    }
+  }
+  std::erase_if(crowded_, [&](ModelCalls* calls) { return calls->of(index_).room().empty(); });
+  if (!crowded_.empty()) room_timer_.Start(kMindEvery);
+}
+
+bool InferCall::LetIn() {
+  if (Choose().full) return false;
+  calls_->of(pool_.index_).room().Leave(*this);
+  waiting_ = false;
+  kept_.Expect(head_.body_size());
+  Launch();
+  return true;
+}
+
+void InferCall::TurnAway() {
+  waiting_ = false;
+  Refuse();
+}
+
+void InferCall::Launch() {
+  const BalanceChoice choice = Choose();
+  if (choice.full) return Wait();
+  if (!choice.index || !Try(At(choice), /*hedge=*/false)) {
+    AttemptFailed(nullptr, {absl::StatusCode::kUnavailable, ""}, FailureSource::kNeverSent,
+                  nullptr);
+  }
+}
+
+void InferCall::Wait() {
+  calls_->Count(ModelCalls::Rescue::kWaited);
+  waiting_ = true;
+  kept_.KeepAll();
+  InferCall* const shown_out =
+      calls_->of(pool_.index_).room().Enter(*this, Urgency(kept_.Copy()), pool_.loop_.now());
+  pool_.Watch(*calls_);
+  if (shown_out) shown_out->TurnAway();
+}
+
+void InferCall::Refuse() {
+  calls_->Count(ModelCalls::Rescue::kRefusal);
+  pool_.pushback_.Clear();
+  pool_.pushback_.Add(kPushbackHeader, fmt::format("{}", absl::ToInt64Milliseconds(kRetryDelay)));
+  const grpc::Status status = ToGrpc(WithRetryDelay(
+      absl::UnavailableError(fmt::format("every worker of model '{}' has as many calls as it "
+                                         "can answer in time; try again later",
+                                         Clip(record_->model))),
+      kRetryDelay));
+  Finish(net::GrpcStatus{.code = absl::StatusCode::kUnavailable,
+                         .message = status.error_message(),
+                         .details = status.error_details()},
+         &pool_.pushback_);
+}
+
+}  // namespace torchfleet::gateway
