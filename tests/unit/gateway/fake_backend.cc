@@ -90,8 +90,8 @@ grpc::ServerUnaryReactor* FakeBackend::ModelMetadata(grpc::CallbackServerContext
 
 TestGateway::TestGateway()
     : backends_(2), calls_(clock_.Now(), 2), front_(fleet_, backends_, calls_, clock_) {
-  auto edge =
-      Edge::Start({.listen = "127.0.0.1:0", .threads = 2}, {&front_}, {fleet_, backends_, calls_, quarantine_});
+  auto edge = Edge::Start({.listen = "127.0.0.1:0", .threads = 2}, {&front_},
+                          {fleet_, backends_, calls_, quarantine_});
   if (!edge.ok()) throw std::runtime_error(edge.status().ToString());
   edge_ = *std::move(edge);
   grpc::ChannelArguments arguments;
