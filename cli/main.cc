@@ -63,6 +63,9 @@ void AddUp(CLI::App& app, UpOptions& options) {
           "sqlite:REPOSITORY/.torchfleet/registry.db by default");
   AddFlag(*up, "--worker-binary", options.worker_binary,
           "The worker's binary, beside this one or as a path");
+  AddDurationFlag(*up, "--scale-in-after", options.scale_in_after,
+                  "How long fewer workers must have been enough before one goes, where the "
+                  "catalogue sets max_replicas");
   AddFlag(*up, "--log-format", options.log_format, "Logs as text, or as one JSON object a line")
       ->check(CLI::IsMember({"text", "json"}));
   AddFlag(*up, "--log-level", options.log_level, "The least severe level that is logged")
@@ -185,6 +188,8 @@ void AddStatus(CLI::App& app, StatusOptions& options) {
   AddFlag(*status, "--registry", options.registry,
           "host:port, or several with commas between; the fleet that runs here by default");
   AddDurationFlag(*status, "--timeout", options.timeout, "How long to wait for the registry");
+  status->add_flag("--watch", options.watch,
+                   "Anew whenever something changes and each second, until Ctrl-C");
 }
 
 void AddDrain(CLI::App& app, DrainOptions& options) {

@@ -122,6 +122,12 @@ absl::Status CheckConfig(const std::string& model, const ModelConfig& config) {
   return CheckSupported(config);
 }
 
+absl::Status NothingToServe(const fs::path& folder, const std::string& filename) {
+  return absl::NotFoundError(
+      fmt::format("{} holds no version to serve; expected a folder such as 1 with {} in it",
+                  folder.string(), filename));
+}
+
 }  // namespace
 
 bool IsModelName(std::string_view name) {
@@ -181,9 +187,9 @@ absl::StatusOr<ModelConfig> ReadConfig(const fs::path& root, const std::string& 
   return config;
 }
 
-absl::StatusOr<std::vector<ModelVersion>> ServedVersions(const fs::path& root,
-                                                         const std::string& model,
-                                                         const ModelConfig& config) {
+absl::StatusOr<std::vector<ModelVersion>> ListVersions(const fs::path& root,
+                                                       const std::string& model,
+                                                       const ModelConfig& config) {
   const fs::path folder = root / model;
   const std::string filename = ModelFilename(config);
   std::vector<ModelVersion> versions;
@@ -199,7 +205,14 @@ absl::StatusOr<std::vector<ModelVersion>> ServedVersions(const fs::path& root,
   }
   std::sort(versions.begin(), versions.end(),
             [](const auto& a, const auto& b) { return a.version < b.version; });
+  if (versions.empty()) return NothingToServe(folder, filename);
+  return versions;
+}
 
+absl::StatusOr<std::vector<ModelVersion>> ServedVersions(const fs::path& root,
+                                                         const std::string& model,
+                                                         const ModelConfig& config) {
+  ASSIGN_OR_RETURN(std::vector<ModelVersion> versions, ListVersions(root, model, config));
   const auto& policy = config.version_policy();
   if (policy.has_specific()) {
     const auto& wanted = policy.specific().versions();
@@ -210,11 +223,7 @@ absl::StatusOr<std::vector<ModelVersion>> ServedVersions(const fs::path& root,
     const size_t keep = std::max<size_t>(1, policy.latest().num_versions());
     if (versions.size() > keep) versions.erase(versions.begin(), versions.end() - keep);
   }
-  if (versions.empty()) {
-    return absl::NotFoundError(
-        fmt::format("{} holds no version to serve; expected a folder such as 1 with {} in it",
-                    folder.string(), filename));
-  }
+  if (versions.empty()) return NothingToServe(root / model, ModelFilename(config));
   return versions;
 }
 

@@ -43,8 +43,13 @@ absl::StatusOr<inference::ModelConfig> ReadConfig(const std::filesystem::path& r
                                                   const std::string& model,
                                                   std::vector<std::string>* skipped);
 
-// The versions the config's policy serves, ascending. A version is a folder
-// whose name is a whole number over 0 and that holds the model's file.
+// Every version there is, ascending, at least one. A version is a folder whose name
+// is a whole number over 0 and that holds the model's file.
+absl::StatusOr<std::vector<ModelVersion>> ListVersions(const std::filesystem::path& root,
+                                                       const std::string& model,
+                                                       const inference::ModelConfig& config);
+
+// Those that the config's policy serves.
 absl::StatusOr<std::vector<ModelVersion>> ServedVersions(const std::filesystem::path& root,
                                                          const std::string& model,
                                                          const inference::ModelConfig& config);

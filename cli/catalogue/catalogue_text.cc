@@ -51,6 +51,10 @@ std::string VersionsText(const v1::Model& model) {
 
 std::string ReplicasText(const v1::Model& model) {
   if (model.placement().unloaded()) return "unloaded";
+  if (model.placement().max_replicas() > 0) {
+    return fmt::format("{} to {}", std::max(1u, model.placement().min_replicas()),
+                       model.placement().max_replicas());
+  }
   return model.placement().replicas() == 0 ? "default"
                                            : std::to_string(model.placement().replicas());
 }

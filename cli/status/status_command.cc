@@ -9,10 +9,15 @@
 #include "cli/exit_codes.h"
 #include "cli/state/fleet_file.h"
 #include "cli/status/fleet_text.h"
+#include "cli/status/status_watch.h"
 
 namespace torchfleet::cli {
 
 int RunStatus(const StatusOptions& options) {
+  if (options.watch) {
+    const absl::Status status = WatchStatus(options);
+    return status.ok() ? kOk : Fail(status);
+  }
   // With a registry of the user's own, the fleet that runs here is another.
   const FleetFile file =
       options.registry.empty() ? ReadFleetFile().value_or(FleetFile()) : FleetFile();

@@ -12,10 +12,12 @@ struct StatusOptions {
   std::string registry;
   std::string format = "table";
   absl::Duration timeout = absl::Seconds(5);
+  // Again and again, until interrupted.
+  bool watch = false;
 };
 
 // The process's exit code: 0 when everything is ready, 1 when something is
-// not, 3 when the registry cannot be reached.
+// not, 3 when the registry cannot be reached. Of a watch that was interrupted, 0.
 int RunStatus(const StatusOptions& options);
 
 }  // namespace torchfleet::cli

@@ -1,82 +1,48 @@
 #include "cli/up/catalogue_roster.h"
 
 #include <fmt/format.h>
-#include <grpcpp/grpcpp.h>
 
 #include <chrono>
-#include <random>
 #include <utility>
 
-#include "base/grpc_status.h"
 #include "base/status.h"
-#include "cli/up/published_model.h"
-#include "registry/client/backoff.h"
-#include "registry/client/registry_channel.h"
-#include "torchfleet/registry/v1/catalogue.grpc.pb.h"
 
 namespace torchfleet::cli {
 namespace {
 
 namespace v1 = registry::v1;
-using Catalogue = v1::CatalogueService::Stub;
 
-constexpr std::chrono::seconds kLongest(5);
-constexpr char kActor[] = "torchfleet up";
-// Somebody else may change a model between our look and our change.
-constexpr int kMostTries = 8;
+constexpr std::chrono::seconds kBetweenLooks(1);
 
-struct Call {
-  Call() { context.set_deadline(std::chrono::system_clock::now() + kLongest); }
-  grpc::ClientContext context;
-};
-
-absl::StatusOr<v1::Model> Known(Catalogue& catalogue, const std::string& name) {
-  Call call;
-  v1::GetModelRequest request;
-  request.set_name(name);
-  v1::GetModelResponse response;
-  RETURN_IF_ERROR(FromGrpc(catalogue.GetModel(&call.context, request, &response)));
-  return response.model();
-}
-
-absl::Status Create(Catalogue& catalogue, const v1::Model& model) {
-  Call call;
-  v1::CreateModelRequest request;
-  *request.mutable_model() = model;
-  request.set_actor(kActor);
-  v1::CreateModelResponse response;
-  return FromGrpc(catalogue.CreateModel(&call.context, request, &response));
-}
-
-absl::Status Update(Catalogue& catalogue, const v1::Model& model) {
-  Call call;
-  v1::UpdateModelRequest request;
-  *request.mutable_model() = model;
-  request.set_revision(model.revision());
-  request.set_actor(kActor);
-  v1::UpdateModelResponse response;
-  return FromGrpc(catalogue.UpdateModel(&call.context, request, &response));
-}
-
-ModelWish WishOf(const v1::Model& model) {
-  return {.replicas = static_cast<int>(model.placement().replicas()),
-          .unloaded = model.placement().unloaded(),
-          .revision = model.revision()};
+std::string CannotBeServed(const std::string& model, const std::string& reason) {
+  return fmt::format("model {} stays as it is: {}", model, reason);
 }
 
 }  // namespace
 
-CatalogueRoster::CatalogueRoster(std::filesystem::path repository, FleetPlan plan,
-                                 Launcher& launcher, std::function<void(const std::string&)> say)
-    : repository_(std::move(repository)),
-      plan_(std::move(plan)),
+CatalogueRoster::CatalogueRoster(RosterOptions options, Launcher& launcher, const Clock& clock,
+                                 std::function<void(const std::string&)> say)
+    : repository_(options.repository),
+      replicas_(options.plan.replicas),
       launcher_(launcher),
-      say_(std::move(say)) {}
+      clock_(clock),
+      say_(std::move(say)),
+      files_(options.repository),
+      plan_(options.plan, options.scale_in_after) {
+  // Whoever read the plan has said so.
+  for (const auto& [model, reason] : options.plan.refused) {
+    said_[model] = CannotBeServed(model, reason);
+  }
+}
 
 CatalogueRoster::~CatalogueRoster() {
-  stopping_ = true;
+  {
+    const std::lock_guard lock(mu_);
+    stopping_ = true;
+    stopped_.notify_all();
+  }
   if (watcher_) watcher_->Stop();
-  if (publisher_.joinable()) publisher_.join();
+  if (tending_.joinable()) tending_.join();
 }
 
 void CatalogueRoster::Begin(const std::string& registry_address) {
@@ -84,89 +50,130 @@ void CatalogueRoster::Begin(const std::string& registry_address) {
   callbacks.on_change = [this](const auto& change) { OnChange(change); };
   watcher_ = std::make_unique<registry::Watcher>(registry_address, std::move(callbacks));
   watcher_->Start();
-  publisher_ = std::thread([this, registry_address] { Publish(registry_address); });
+  tending_ = std::thread([this, registry_address] { Tend(registry_address); });
 }
 
 std::optional<std::vector<PlannedWorker>> CatalogueRoster::Take() {
   const std::lock_guard lock(mu_);
-  if (!std::exchange(changed_, false)) return std::nullopt;
-  return WorkersOf(plan_, wishes_);
+  return std::exchange(changed_, false) ? workers_ : std::nullopt;
 }
 
 std::optional<uint64_t> CatalogueRoster::WishAtDrain(const std::string& worker_id) {
   const std::lock_guard lock(mu_);
-  const auto worker = workers_.find(worker_id);
-  return worker == workers_.end() ? std::nullopt : worker->second.wish_at_drain;
+  const auto wish = wish_at_drain_.find(worker_id);
+  return wish == wish_at_drain_.end() ? std::nullopt : std::optional(wish->second);
 }
 
 void CatalogueRoster::OnChange(const v1::WatchResponse& change) {
   {
     const std::lock_guard lock(mu_);
-    const ModelWishes before = wishes_;
-    TakeModels(change);
-    TakeWorkers(change);
-    changed_ = changed_ || change.has_snapshot() || wishes_ != before;
-    if (!changed_) return;
+    fleet_.Apply(change);
+    seen_ = true;
+    NoteDrains();
   }
-  launcher_.Wake();
+  Decide();
 }
 
-void CatalogueRoster::TakeModels(const v1::WatchResponse& change) {
-  if (change.has_snapshot()) wishes_.clear();
-  for (const v1::Model& model :
-       change.has_snapshot() ? change.snapshot().models() : change.delta().models()) {
-    wishes_[model.name()] = WishOf(model);
-  }
-  for (const std::string& name : change.delta().removed_models()) wishes_.erase(name);
-}
-
-void CatalogueRoster::TakeWorkers(const v1::WatchResponse& change) {
-  for (const v1::Endpoint& endpoint :
-       change.has_snapshot() ? change.snapshot().endpoints() : change.delta().updated()) {
-    workers_[endpoint.worker().worker_id()].model = endpoint.worker().model();
-    TakeState(endpoint.worker().worker_id(), endpoint.state());
-  }
-  for (const v1::WatchResponse::Condition& condition : change.delta().conditions()) {
-    TakeState(condition.worker_id(), condition.state());
-  }
-}
-
-void CatalogueRoster::TakeState(const std::string& worker_id, v1::WorkerState state) {
-  SeenWorker& worker = workers_[worker_id];
-  if (state != v1::WORKER_STATE_DRAINING) {
-    worker.wish_at_drain.reset();
-  } else if (!worker.wish_at_drain) {
-    const auto wish = wishes_.find(worker.model);
-    worker.wish_at_drain = wish == wishes_.end() ? 0 : wish->second.revision;
-  }
-}
-
-void CatalogueRoster::Publish(const std::string& registry_address) {
-  registry::RegistryChannel channel(registry_address, std::random_device{}());
-  const auto catalogue = v1::CatalogueService::NewStub(channel.Get());
-  for (const auto& [name, versions] : plan_.models) {
-    const auto said = plan_.replicas.find(name);
-    const int replicas = said == plan_.replicas.end() ? 0 : said->second;
-    const auto publish = [&, &model_versions = versions, &model_name = name]() -> absl::Status {
-      const auto known = Known(*catalogue, model_name);
-      if (!known.ok() && !absl::IsNotFound(known.status())) return known.status();
-      ASSIGN_OR_RETURN(const v1::Model found, FoundModel(repository_, model_name, model_versions,
-                                                         known.value_or(v1::Model())));
-      if (!known.ok()) {
-        return Create(*catalogue, BroughtUpToDate(found, found, replicas).value_or(found));
-      }
-      const auto wanted = BroughtUpToDate(*known, found, replicas);
-      return wanted ? Update(*catalogue, *wanted) : absl::OkStatus();
-    };
-    absl::Status status = absl::AbortedError("");
-    for (int i = 0; i < kMostTries && !stopping_ && absl::IsAborted(status); ++i) {
-      status = publish();
+void CatalogueRoster::NoteDrains() {
+  for (const auto& [id, worker] : fleet_.workers()) {
+    if (worker.state() != v1::WORKER_STATE_DRAINING) {
+      wish_at_drain_.erase(id);
+      continue;
     }
-    if (!status.ok() && !stopping_) {
-      say_(fmt::format("model {} is not in the catalogue as it is in the repository: {}", name,
-                       std::string(status.message())));
-    }
+    const auto model = fleet_.models().find(worker.worker().model());
+    wish_at_drain_.try_emplace(id, model == fleet_.models().end() ? 0 : model->second.revision());
   }
+}
+
+void CatalogueRoster::Decide() {
+  std::vector<std::string> notes;
+  bool wake = false;
+  {
+    const std::lock_guard lock(mu_);
+    if (!seen_) return;
+    auto workers = plan_.Decide(fleet_, clock_.Now());
+    notes = plan_.TakeNotes();
+    if (workers_ != workers) {
+      workers_ = std::move(workers);
+      changed_ = true;
+    }
+    wake = changed_;
+  }
+  for (const std::string& note : notes) say_(note);
+  if (wake) launcher_.Wake();
+}
+
+void CatalogueRoster::Tend(const std::string& registry_address) {
+  CataloguePublisher publisher(repository_, registry_address);
+  std::unique_lock lock(mu_);
+  while (!stopping_) {
+    lock.unlock();
+    LookAtRepository();
+    Decide();
+    PublishAll(publisher);
+    lock.lock();
+    stopped_.wait_for(lock, kBetweenLooks, [&] { return stopping_; });
+  }
+}
+
+void CatalogueRoster::LookAtRepository() {
+  const auto changes = files_.Look();
+  SayOnce("", changes.ok() ? ""
+                           : fmt::format("{}; the fleet stays as it is",
+                                         std::string(changes.status().message())));
+  if (!changes.ok()) return;
+  for (const auto& change : *changes) TakeChange(change);
+}
+
+void CatalogueRoster::TakeChange(const RepositoryWatch::Change& change) {
+  absl::StatusOr<std::vector<int64_t>> versions = std::vector<int64_t>();
+  if (change.gone) {
+    say_(
+        fmt::format("model {} is not in the repository any more; its workers drain", change.model));
+    published_.erase(change.model);
+  } else {
+    versions = PlanModel(repository_, change.model);
+    unpublished_.insert(change.model);
+  }
+  SayOnce(
+      change.model,
+      versions.ok() ? "" : CannotBeServed(change.model, std::string(versions.status().message())));
+  if (!versions.ok()) return;
+  const std::lock_guard lock(mu_);
+  plan_.SetVersions(change.model, *versions);
+}
+
+void CatalogueRoster::PublishAll(CataloguePublisher& publisher) {
+  std::map<std::string, std::vector<int64_t>> versions;
+  {
+    const std::lock_guard lock(mu_);
+    versions = plan_.Versions();
+  }
+  for (const auto& [name, now] : versions) {
+    const auto before = published_.find(name);
+    const bool first = before == published_.end();
+    if (!first && before->second == now && !unpublished_.contains(name)) continue;
+    // Later on others may have wished for something else.
+    const auto said = replicas_.find(name);
+    const absl::Status status =
+        publisher.Publish(name, now, first && said != replicas_.end() ? said->second : 0);
+    {
+      const std::lock_guard lock(mu_);
+      if (stopping_) return;
+    }
+    SayOnce(name, status.ok()
+                      ? ""
+                      : fmt::format("model {} is not in the catalogue as it is in the repository: "
+                                    "{}",
+                                    name, std::string(status.message())));
+    if (!status.ok()) continue;
+    published_[name] = now;
+    unpublished_.erase(name);
+  }
+}
+
+void CatalogueRoster::SayOnce(const std::string& name, const std::string& text) {
+  if (std::exchange(said_[name], text) != text && !text.empty()) say_(text);
 }
 
 }  // namespace torchfleet::cli

@@ -13,6 +13,15 @@ std::string PlannedWorker::worker_id() const {
   return fmt::format("{}-{}-{}", model, version, replica);
 }
 
+absl::StatusOr<std::vector<int64_t>> PlanModel(const std::filesystem::path& repository,
+                                               const std::string& model) {
+  ASSIGN_OR_RETURN(const auto config, repository::ReadConfig(repository, model, nullptr));
+  ASSIGN_OR_RETURN(const auto served, repository::ServedVersions(repository, model, config));
+  std::vector<int64_t> versions;
+  for (const auto& version : served) versions.push_back(version.version);
+  return versions;
+}
+
 absl::StatusOr<FleetPlan> PlanFleet(const std::filesystem::path& repository,
                                     const std::map<std::string, int>& replicas) {
   ASSIGN_OR_RETURN(const std::vector<std::string> models, repository::ListModels(repository));
@@ -30,37 +39,15 @@ absl::StatusOr<FleetPlan> PlanFleet(const std::filesystem::path& repository,
   }
   FleetPlan plan;
   for (const std::string& model : models) {
-    const auto config = repository::ReadConfig(repository, model, nullptr);
-    const auto versions =
-        config.ok() ? repository::ServedVersions(repository, model, *config)
-                    : absl::StatusOr<std::vector<repository::ModelVersion>>(config.status());
-    if (!versions.ok()) {
+    const auto versions = PlanModel(repository, model);
+    if (versions.ok()) {
+      plan.models[model] = *versions;
+    } else {
       plan.refused[model] = std::string(versions.status().message());
-      continue;
     }
-    for (const auto& version : *versions) plan.models[model].push_back(version.version);
   }
   plan.replicas = replicas;
   return plan;
-}
-
-std::vector<PlannedWorker> WorkersOf(const FleetPlan& plan, const ModelWishes& wishes) {
-  std::vector<PlannedWorker> workers;
-  for (const auto& [model, versions] : plan.models) {
-    const auto found = wishes.find(model);
-    const ModelWish wish = found == wishes.end() ? ModelWish() : found->second;
-    if (wish.unloaded) continue;
-    const auto said = plan.replicas.find(model);
-    const int count = wish.replicas > 0             ? wish.replicas
-                      : said == plan.replicas.end() ? 1
-                                                    : said->second;
-    for (const int64_t version : versions) {
-      for (int replica = 0; replica < count; ++replica) {
-        workers.push_back({model, version, replica, wish.revision});
-      }
-    }
-  }
-  return workers;
 }
 
 }  // namespace torchfleet::cli

@@ -1,5 +1,5 @@
 #pragma once
-// Which processes make a fleet of a model repository.
+// What a model repository holds for a fleet to serve.
 
 #include <filesystem>
 #include <map>
@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "cli/up/launcher.h"
 
 namespace torchfleet::cli {
 
@@ -22,22 +21,9 @@ struct PlannedWorker {
   uint64_t wish = 0;
 
   std::string worker_id() const;
+
+  friend bool operator==(const PlannedWorker&, const PlannedWorker&) = default;
 };
-
-// What the catalogue wishes of a model.
-struct ModelWish {
-  // Workers for each version; 0 says nothing.
-  int replicas = 0;
-  // No worker at all.
-  bool unloaded = false;
-  // The revision of the model's last change.
-  uint64_t revision = 0;
-
-  friend bool operator==(const ModelWish&, const ModelWish&) = default;
-};
-
-// By model.
-using ModelWishes = std::map<std::string, ModelWish>;
 
 struct FleetPlan {
   // The versions of each model that are to be served, ascending.
@@ -48,13 +34,14 @@ struct FleetPlan {
   std::map<std::string, std::string> refused;
 };
 
+// The versions of a model that its policy serves, ascending, at least one.
+// Errors as of repository::ReadConfig and ServedVersions.
+absl::StatusOr<std::vector<int64_t>> PlanModel(const std::filesystem::path& repository,
+                                               const std::string& model);
+
 // What a repository holds. NOT_FOUND when there is no model at all,
 // INVALID_ARGUMENT when `replicas` names a model that is not there.
 absl::StatusOr<FleetPlan> PlanFleet(const std::filesystem::path& repository,
                                     const std::map<std::string, int>& replicas);
-
-// The workers to run: as many for each version as the catalogue wishes, else as
-// the user said, else one. Sorted by model, version and replica.
-std::vector<PlannedWorker> WorkersOf(const FleetPlan& plan, const ModelWishes& wishes);
 
 }  // namespace torchfleet::cli

@@ -105,7 +105,7 @@ absl::Status Up(const UpOptions& options) {
       options.store.empty() ? RegistryStore(options.repository) : options.store;
   supervised.common_arguments = {"--log-format", options.log_format, "--log-level",
                                  options.log_level};
-  CatalogueRoster roster(options.repository, plan, launcher, Say);
+  CatalogueRoster roster({options.repository, plan, options.scale_in_after}, launcher, clock, Say);
   Supervisor supervisor(supervised, roster, launcher, clock,
                         {[&](const auto& processes) { Welcome(plan, processes); }, Leave, Say});
   const absl::Status status = supervisor.Run();

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
+
 namespace torchfleet::cli {
 
 struct UpOptions {
@@ -16,6 +18,8 @@ struct UpOptions {
   std::string store;
   // The worker's binary: another one can serve other kinds of models.
   std::string worker_binary = "torchfleet-worker";
+  // Of RosterOptions.
+  absl::Duration scale_in_after = absl::Minutes(1);
   std::string log_format = "text";
   std::string log_level = "info";
 };

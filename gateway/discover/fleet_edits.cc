@@ -61,6 +61,10 @@ FleetChange FleetEdits::Commit() {
     models[name] = model ? std::optional(std::move(model)) : std::nullopt;
   }
   snapshot_.models = snapshot_.models.With(models);
+  for (const auto& [name, route] : routes_) {
+    const bool known = snapshot_.Model(name) || snapshot_.routes.contains(name);
+    if (route && !known) change.new_models.insert(name);
+  }
   snapshot_.routes = snapshot_.routes.With(routes_);
   edits_.clear();
   routes_.clear();

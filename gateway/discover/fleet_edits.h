@@ -20,7 +20,7 @@ namespace torchfleet::gateway {
 struct FleetChange {
   // Nothing that a call could see.
   bool none = true;
-  // Models that were not known.
+  // Models that were not known, and routes that give models another name.
   std::set<std::string> new_models = {};
   // Addresses where something differs: the epoch of the latest registration there,
   // or nothing where nobody is any more.

@@ -112,12 +112,14 @@ grpc::ServerUnaryReactor* InferenceFront::ModelStatistics(grpc::CallbackServerCo
   if (const absl::Status parsed = ParseMessage(*request, asked); !parsed.ok()) {
     return Answer(context, parsed);
   }
+  std::string model, version;  // none: all of them
   if (!asked.name().empty()) {
     const auto route = RoutePolicy::Choose(*fleet, asked.name(), asked.version());
     if (!route.ok()) return Answer(context, route.status());
+    model = route->model;
+    if (!asked.version().empty()) version = route->version;
   }
-  auto* call =
-      new StatisticsCall(WorkersOf(*fleet, asked.name(), asked.version()), backends_, response);
+  auto* call = new StatisticsCall(WorkersOf(*fleet, model, version), backends_, response);
   call->Start();
   return call;
 }
@@ -201,7 +203,7 @@ grpc::ServerUnaryReactor* InferenceFront::Forward(const IncomingCall& incoming,
                    .calls = std::move(calls),
                    .edit_reply = {}};
   if (method == kModelMetadata && !fleet->is_fixed()) {
-    plan.edit_reply = [fleet, model = head->model_name](grpc::ByteBuffer& reply) {
+    plan.edit_reply = [fleet, model = std::string(route->model)](grpc::ByteBuffer& reply) {
       return SetVersions(*fleet, model, reply);
     };
   }

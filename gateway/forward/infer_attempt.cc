@@ -55,24 +55,10 @@ bool InferCall::Try(const std::shared_ptr<Backend>& backend, bool hedge) {
   attempt.backend->health().Begin(pool_.index_);
   attempt.hedge = hedge;
   attempt.died = false;
-  net::Headers& headers = pool_.headers_;
-  headers.Clear();
-  headers.Add(":method", "POST");
-  headers.Add(":scheme", "http");
-  headers.Add(":path", kInferMethod);
-  headers.Add(":authority", backend->net_address()->text);
-  headers.Add("te", "trailers");
-  headers.Add("content-type", kContentType);
-  if (deadline_ != Instant::Infinite()) {
-    headers.Add("grpc-timeout", net::FormatGrpcTimeout(deadline_ - pool_.loop_.now()));
-  }
-  AddTravelling(caller_->headers(), headers);
-  headers.Add(wire::kCallerHeader, fmt::format("{}-{}", pool_.gateway_, caller_->connection()));
-  if (route_->redirected) {
-    headers.Add(wire::kRouteHeader, fmt::format("{}/{}", route_->model, route_->version));
-  }
-  ids_.AddTo(headers);
-  attempt.stream = link->Open(headers, /*end=*/false, attempt);
+  FillHeaders(
+      *backend->net_address(), deadline_ - pool_.loop_.now(),
+      route_->redirected ? fmt::format("{}/{}", route_->model, route_->version) : std::string());
+  attempt.stream = link->Open(pool_.headers_, /*end=*/false, attempt);
   kept_.SendTo(*attempt.stream);
   attempt.began = pool_.loop_.now();
   if (caller_ended_) {
@@ -80,6 +66,36 @@ bool InferCall::Try(const std::shared_ptr<Backend>& backend, bool hedge) {
     Await(attempt);
   }
   return true;
+}
+
+void InferCall::FillHeaders(const net::Address& address, absl::Duration timeout,
+                            const std::string& route) {
+  net::Headers& headers = pool_.headers_;
+  headers.Clear();
+  headers.Add(":method", "POST");
+  headers.Add(":scheme", "http");
+  headers.Add(":path", kInferMethod);
+  headers.Add(":authority", address.text);
+  headers.Add("te", "trailers");
+  headers.Add("content-type", kContentType);
+  if (timeout != absl::InfiniteDuration()) {
+    headers.Add("grpc-timeout", net::FormatGrpcTimeout(timeout));
+  }
+  AddTravelling(caller_->headers(), headers);
+  headers.Add(wire::kCallerHeader, fmt::format("{}-{}", pool_.gateway_, caller_->connection()));
+  if (!route.empty()) headers.Add(wire::kRouteHeader, route);
+  ids_.AddTo(headers);
+}
+
+void InferCall::CopyToShadow() {
+  const auto place = caller_ended_ && kept_.whole()
+                         ? pool_.shadows_.Find(*fleet_, *route_->shadow, Random())
+                         : std::nullopt;
+  if (!place) return calls_->Count(ModelCalls::Rescue::kShadowSkipped);
+  const absl::Duration timeout = std::min(deadline_ - began_, ShadowCalls::kMostTime);
+  FillHeaders(*place->backend->net_address(), timeout,
+              fmt::format("{}/{}", place->route.model, place->route.version));
+  shadow_ = &pool_.shadows_.Send(*place, pool_.headers_, kept_, timeout, *calls_);
 }
 
 void InferCall::Await(Attempt& attempt) {
@@ -167,6 +183,7 @@ void InferCall::Answered(Attempt& attempt) {
   for (Attempt& other : attempts_) {
     if (&other != &attempt && !other.over()) GiveUp(other);
   }
+  if (route_->shadow) CopyToShadow();
   kept_.Drop();
 }
 
@@ -175,6 +192,7 @@ void InferCall::Attempt::OnBody(net::Stream& from, const net::Slice& bytes) {
     return from.Consumed(bytes.size());
   }
   call.bytes_out_ += bytes.size();
+  if (call.shadow_) call.shadow_->CallAnswered(bytes.bytes());
   call.caller_->Send(bytes, /*end=*/false);
 }
 

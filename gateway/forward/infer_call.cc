@@ -196,6 +196,7 @@ void InferCall::Finish(const net::GrpcStatus& status, const net::Headers* traile
   hedge_timer_.Stop();
   if (std::exchange(waiting_, false)) calls_->of(pool_.index_).room().Leave(*this);
   Count(status.code);
+  if (ShadowCall* const shadow = std::exchange(shadow_, nullptr)) shadow->CallEnded(status.ok());
   if (caller_) {
     net::Headers& headers = pool_.headers_;
     headers.Clear();

@@ -32,6 +32,7 @@
 #include "gateway/forward/quarantine.h"
 #include "gateway/forward/request_head.h"
 #include "gateway/forward/retry_policy.h"
+#include "gateway/forward/shadow_call.h"
 #include "gateway/record/access_log.h"
 #include "gateway/record/call_record.h"
 #include "gateway/route/route_policy.h"
@@ -105,6 +106,11 @@ class InferCall final : public net::StreamHandler {
   void GiveUp(Attempt& attempt);
   static void GiveUpStream(Attempt& attempt);
   void Answered(Attempt& attempt);
+  // The request's headers for a worker at `address`. `route`: a kRouteHeader, or
+  // empty for what the request itself names.
+  void FillHeaders(const net::Address& address, absl::Duration timeout, const std::string& route);
+  // The answer begins: now the shadow of the route gets its copy.
+  void CopyToShadow();
   void AttemptFailed(Attempt* attempt, const net::GrpcStatus& status, FailureSource source,
                      const net::Headers* trailers);
   void TakeReport(Attempt& attempt, const net::Headers& trailers);
@@ -137,6 +143,7 @@ class InferCall final : public net::StreamHandler {
   std::optional<gateway::Route> route_;
   std::shared_ptr<const BackendGroup> group_;
   ModelCalls* calls_ = nullptr;
+  ShadowCall* shadow_ = nullptr;  // a copy that compares this call's answer
   CallRecord own_record_;
   CallRecord* record_ = nullptr;
   CallIds ids_;
@@ -193,13 +200,14 @@ class InferCallPool {
   ModelCalls& other_calls_;
   Quarantine& quarantine_;
   AccessLogLines& log_;
-  net::Links links_;
+  ShadowCalls shadows_{loop_, index_, links_, groups_};
   net::Headers headers_;
   net::Headers pushback_;
   // Models whose rooms are not empty.
   std::vector<ModelCalls*> crowded_;
   net::Timer room_timer_;
   net::FreeList<InferCall> free_;
+  net::Links links_;  // the first to go: it tells calls and copies of their ends
 };
 
 }  // namespace torchfleet::gateway

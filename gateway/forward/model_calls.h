@@ -109,6 +109,12 @@ class ModelCalls {
     kEjectedFailing,
     kEjectedSlow,
     kReturned,
+    // A copy for the shadow: the same answer, another, none or an error, not sent or
+    // not compared.
+    kShadowSame,
+    kShadowDifferent,
+    kShadowFailed,
+    kShadowSkipped,
     kCount,
   };
 

@@ -88,29 +88,37 @@ MetricFamily FleetEndpoints(const FleetSnapshot& fleet) {
 struct RescueName {
   ModelCalls::Rescue what;
   const char* name;
-  // Label "reason"; null for none.
-  const char* reason;
+  // A label beside the model's; null for none.
+  const char* label;
+  const char* value;
   const char* help;
 };
+constexpr char kShadowCalls[] = "torchfleet_gateway_shadow_calls_total";
 constexpr RescueName kRescues[] = {
-    {ModelCalls::Rescue::kRetry, "torchfleet_gateway_retries_total", nullptr,
+    {ModelCalls::Rescue::kRetry, "torchfleet_gateway_retries_total", nullptr, nullptr,
      "Attempts on another replica after one failed."},
-    {ModelCalls::Rescue::kHedge, "torchfleet_gateway_hedges_total", nullptr,
+    {ModelCalls::Rescue::kHedge, "torchfleet_gateway_hedges_total", nullptr, nullptr,
      "Attempts on another replica while one takes longer than usual."},
-    {ModelCalls::Rescue::kHedgeWon, "torchfleet_gateway_hedges_won_total", nullptr,
+    {ModelCalls::Rescue::kHedgeWon, "torchfleet_gateway_hedges_won_total", nullptr, nullptr,
      "Hedges that answered first."},
-    {ModelCalls::Rescue::kRefusal, "torchfleet_gateway_refusals_total", nullptr,
+    {ModelCalls::Rescue::kRefusal, "torchfleet_gateway_refusals_total", nullptr, nullptr,
      "Calls refused because no worker had room."},
-    {ModelCalls::Rescue::kWaited, "torchfleet_gateway_waited_total", nullptr,
+    {ModelCalls::Rescue::kWaited, "torchfleet_gateway_waited_total", nullptr, nullptr,
      "Calls that waited for a worker to have room."},
     {ModelCalls::Rescue::kQuarantined, "torchfleet_gateway_quarantined_calls_total", nullptr,
-     "Calls refused because their request killed two workers."},
-    {ModelCalls::Rescue::kEjectedSilent, "torchfleet_gateway_ejections_total", "silent",
+     nullptr, "Calls refused because their request killed two workers."},
+    {ModelCalls::Rescue::kEjectedSilent, "torchfleet_gateway_ejections_total", "reason", "silent",
      "Workers that were taken out for a while."},
-    {ModelCalls::Rescue::kEjectedFailing, "torchfleet_gateway_ejections_total", "failing", ""},
-    {ModelCalls::Rescue::kEjectedSlow, "torchfleet_gateway_ejections_total", "slow", ""},
-    {ModelCalls::Rescue::kReturned, "torchfleet_gateway_returns_total", nullptr,
+    {ModelCalls::Rescue::kEjectedFailing, "torchfleet_gateway_ejections_total", "reason", "failing",
+     ""},
+    {ModelCalls::Rescue::kEjectedSlow, "torchfleet_gateway_ejections_total", "reason", "slow", ""},
+    {ModelCalls::Rescue::kReturned, "torchfleet_gateway_returns_total", nullptr, nullptr,
      "Ejected workers that were probed and take calls again."},
+    {ModelCalls::Rescue::kShadowSame, kShadowCalls, "result", "same",
+     "Copies of calls that were due to a shadow."},
+    {ModelCalls::Rescue::kShadowDifferent, kShadowCalls, "result", "different", ""},
+    {ModelCalls::Rescue::kShadowFailed, kShadowCalls, "result", "failed", ""},
+    {ModelCalls::Rescue::kShadowSkipped, kShadowCalls, "result", "skipped", ""},
 };
 
 std::vector<MetricFamily> RescueFamilies() {
@@ -127,9 +135,9 @@ void AddRescues(const std::string& model, const ModelCalls& calls,
   auto family = families.begin();
   for (const RescueName& rescue : kRescues) {
     if (family->name != rescue.name) ++family;
-    ClientMetric& metric = rescue.reason
-                               ? AddMetric(*family, {{"model", model}, {"reason", rescue.reason}})
-                               : AddMetric(*family, {{"model", model}});
+    ClientMetric& metric =
+        rescue.label ? AddMetric(*family, {{"model", model}, {rescue.label, rescue.value}})
+                     : AddMetric(*family, {{"model", model}});
     metric.counter.value = static_cast<double>(calls.count(rescue.what));
   }
 }

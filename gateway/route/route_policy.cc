@@ -122,14 +122,16 @@ absl::StatusOr<Route> RoutePolicy::Choose(const FleetSnapshot& fleet, std::strin
                           ? std::nullopt
                           : TrafficPolicy::Choose(fleet, *rules->second, call, random);
   if (!choice) return Latest(fleet, model);
-  ASSIGN_OR_RETURN(Route route,
-                   choice->target.version.empty()
-                       ? Latest(fleet, choice->target.model)
-                       : OfVersion(fleet, choice->target.model, choice->target.version));
+  ASSIGN_OR_RETURN(Route route, To(fleet, choice->target));
   // A request without a version is every version's.
   route.redirected = choice->target.model != model;
   route.shadow = choice->shadow;
   return route;
+}
+
+absl::StatusOr<Route> RoutePolicy::To(const FleetSnapshot& fleet, const TrafficTarget& target) {
+  return target.version.empty() ? Latest(fleet, target.model)
+                                : OfVersion(fleet, target.model, target.version);
 }
 
 }  // namespace torchfleet::gateway

@@ -27,10 +27,10 @@ inline constexpr absl::Duration kRetryDelay = absl::Seconds(1);
 // Where a call may go. Borrows from the snapshot it was chosen from; before a
 // fixed worker, from the names that were asked for.
 struct Route {
-  std::string_view model;
-  std::string_view version;
+  std::string_view model = {};
+  std::string_view version = {};
   // At least one.
-  std::span<const std::string> addresses;
+  std::span<const std::string> addresses = {};
   // Whose they are; null before one fixed worker.
   const std::shared_ptr<const FleetVersion>* of = nullptr;
   // It is not what the request itself names: the worker has to be told.
@@ -62,6 +62,9 @@ class RoutePolicy {
   static absl::StatusOr<Route> Choose(const FleetSnapshot& fleet, std::string_view model,
                                       std::string_view version, const CallTraits& call = kPlainCall,
                                       uint64_t random = 0);
+
+  // Where a rule's target leads. NOT_FOUND and UNAVAILABLE as above.
+  static absl::StatusOr<Route> To(const FleetSnapshot& fleet, const TrafficTarget& target);
 
   // INVALID_ARGUMENT naming the field at fault.
   static absl::Status CheckName(std::string_view model, std::string_view version);

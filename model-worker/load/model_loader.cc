@@ -121,16 +121,19 @@ absl::StatusOr<RepositoryModel> ReadModel(const std::filesystem::path& repositor
   for (const std::string& field : skipped) {
     LogWarning("a field of config.pbtxt is skipped", {{"field", field}});
   }
+  // A version that is named is served whatever the policy says: whoever named it
+  // may still need it while another takes its place.
   ASSIGN_OR_RETURN(const auto versions,
-                   repository::ServedVersions(repository, model, result.config));
+                   version == 0 ? repository::ServedVersions(repository, model, result.config)
+                                : repository::ListVersions(repository, model, result.config));
   const auto found = version == 0
                          ? versions.end() - 1
                          : std::find_if(versions.begin(), versions.end(),
                                         [&](const auto& v) { return v.version == version; });
   if (found == versions.end()) {
-    return absl::NotFoundError(fmt::format(
-        "version {} of model '{}' is not among those its version_policy serves, up to {}", version,
-        model, versions.back().version));
+    return absl::NotFoundError(
+        fmt::format("version {} of model '{}' is not in the repository; the highest there is {}",
+                    version, model, versions.back().version));
   }
   result.version = *found;
   ASSIGN_OR_RETURN(result.spec, MakeSpec(result.config, result.version.version));

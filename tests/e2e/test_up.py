@@ -61,7 +61,7 @@ def test_a_worker_that_drained_by_wish_stays_away(up):
 
     def said():
         with open(up.log.name, encoding="utf-8") as log:
-            return "worker echo/1.0 has drained and stays away, as it was told to" in log.read()
+            return "worker echo/1.0 has drained, as it was told to" in log.read()
     lib.eventually(said)
     assert [p["name"] for p in up.processes() if p["role"] == "worker"] == ["echo-1-1"]
     assert up.all_ready()

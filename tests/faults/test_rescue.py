@@ -48,10 +48,10 @@ def test_row_27_a_frozen_worker_costs_no_call_its_deadline(fleet):
     assert load.failures == []
 
 
-def crash_request(request_id):
-    """The same but for the id."""
+def crash_request(mark):
+    """Each with an id of its own, and the same tensors."""
     request = echo_request(mark="poison")
-    request.id = request_id
+    request.id = mark
     request.raw_input_contents[0] = b"crash___________"
     return request
 
@@ -61,9 +61,9 @@ def test_row_26_a_request_that_killed_two_workers_is_in_quarantine(fleet):
     _, gateway, workers = fleet.start_all("echo", replicas=3)
     client = stub(gateway)
     assert json.loads(page(gateway, "/quarantine")) == {"quarantine": []}
-    for request_id in ("first", "again", "once more"):
+    for mark in ("first", "again", "once more"):
         with pytest.raises(grpc.RpcError) as error:
-            client.ModelInfer(crash_request(request_id), timeout=20 * lib.SLOW)
+            client.ModelInfer(crash_request(mark), timeout=20 * lib.SLOW)
         assert error.value.code() == grpc.StatusCode.INTERNAL
         assert "127.0.0.1" not in error.value.details()
         lib.eventually(lambda: sum(w.popen.poll() is not None for w in workers) == 2)

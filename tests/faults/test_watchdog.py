@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 import fleet as lib
-from fleet import echo_request, stub, watch_until
+from fleet import echo_request, registry_pb, stub, watch_until
 
 STUCK = ("--worker-id", "w", "--stuck-warning", "50ms", "--stuck-limit", "300ms")
 
@@ -63,7 +63,10 @@ def test_a_model_that_cannot_be_loaded_says_so_to_the_registry(fleet):
     registry = fleet.start_registry()
     with pytest.raises(RuntimeError):
         fleet.start_worker("echo", registry, "--worker-id", "w")
+    now = watch_until(registry, lambda now: [
+        e for e in now.values() if e.state == registry_pb.WORKER_STATE_FAILED])
+    assert "no fake model behaves like" in now["w"].reason
     fleet.add_model("echo")
     fleet.start_worker("echo", registry, "--worker-id", "w")
     now = watch_until(registry, lambda now: lib.ready_count(now) == 1)
-    assert "no fake model behaves like" in now["w"].last_leave_reason
+    assert now["w"].reason == ""

@@ -136,6 +136,15 @@ class Fleet:
         with open(os.path.join(self.repository, name, "config.pbtxt"), "w", encoding="utf-8") as f:
             f.write(text)
 
+    def publish(self, name, version, content=b""):
+        """A further version of a model, whole at once."""
+        model = os.path.join(self.repository, name)
+        folder = tempfile.mkdtemp(prefix=".publish-", dir=model)
+        os.chmod(folder, 0o755)
+        with open(os.path.join(folder, "model.pt"), "wb") as file:
+            file.write(content)
+        os.rename(folder, os.path.join(model, str(version)))
+
     def start(self, binary, *arguments, env=None):
         process = Process(binary, arguments, env)
         self.processes.append(process)
@@ -243,6 +252,8 @@ class Load:
         self.process, self.model, self.timeout = process, model, timeout * SLOW
         self.stopping = threading.Event()
         self.answers, self.failures, self.durations = 0, [], []
+        # Which have answered.
+        self.versions = set()
         self.progress = queue.Queue()
         self.threads = [threading.Thread(target=self.run, args=(i,)) for i in range(callers)]
 
@@ -255,6 +266,7 @@ class Load:
             begun = time.monotonic()
             try:
                 response = client.ModelInfer(request, timeout=self.timeout)
+                self.versions.add(response.model_version)
                 if not is_echo_of(request, response):
                     self.failures.append(f"{request.id} got another's answer")
             except grpc.RpcError as error:

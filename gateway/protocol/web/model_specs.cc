@@ -40,23 +40,23 @@ rest::ModelSpec SpecOf(const inference::ModelMetadataResponse& metadata) {
 
 absl::StatusOr<const rest::ModelSpec*> ModelSpecs::Find(
     const std::shared_ptr<const FleetSnapshot>& fleet, const std::string& model,
-    const std::string& version) {
+    const std::string& version, const CallTraits& call) {
   if (fleet != fleet_) {
     specs_.clear();
     fleet_ = fleet;
   }
-  ASSIGN_OR_RETURN(const Route route, RoutePolicy::Choose(*fleet, model, version));
-  const std::pair key(model, std::string(route.version));
+  ASSIGN_OR_RETURN(const Route route, RoutePolicy::Choose(*fleet, model, version, call));
+  const std::array key{model, std::string(route.model), std::string(route.version)};
   const auto known = specs_.find(key);
   if (known != specs_.end()) return &known->second;
-  const auto& endpoints = fleet->Version(model, route.version)->endpoints;
+  const auto& endpoints = (*route.of)->endpoints;
   const auto ready = std::find_if(endpoints.begin(), endpoints.end(), [](const auto& endpoint) {
     return endpoint.second->state() == registry::v1::WORKER_STATE_READY;
   });
   if (ready == endpoints.end()) return absl::UnavailableError("no worker of the model is ready");
   rest::ModelSpec& spec = specs_[key];
   spec = Spec(model, ready->second->worker());
-  spec.versions = fleet->ReadyVersions(model);
+  spec.versions = fleet->ReadyVersions(route.model);
   return &spec;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <optional>
 #include <utility>
 
 #include "base/status.h"
@@ -24,6 +25,23 @@ constexpr size_t kMaxMessage = 64 << 20;
 absl::Status TooLarge() {
   return rest::TooLargeError(fmt::format("the body is over the limit of {} bytes", kMaxMessage));
 }
+
+// A call of which only the head is known: parameters come with its tensors.
+class WebTraits final : public CallTraits {
+ public:
+  explicit WebTraits(const net::Stream& caller) : caller_(caller) {}
+
+  std::optional<std::string_view> Header(std::string_view name) const override {
+    return caller_.headers().Find(name);
+  }
+  std::optional<std::string_view> Parameter(std::string_view) const override {
+    return std::nullopt;
+  }
+  uint64_t connection() const override { return caller_.connection(); }
+
+ private:
+  const net::Stream& caller_;
+};
 
 // Made once.
 const std::string& OpenApi() {
@@ -156,7 +174,7 @@ void RestCall::RunInference() {
     }
     route_.model = fleet->models.begin()->first;
   }
-  const auto spec = pool_.specs_.Find(fleet, route_.model, route_.version);
+  const auto spec = pool_.specs_.Find(fleet, route_.model, route_.version, WebTraits(*caller_));
   if (!spec.ok()) return Fail(spec.status());
   Infer(*spec);
 }

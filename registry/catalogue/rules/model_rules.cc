@@ -101,6 +101,19 @@ absl::Status CheckAliases(const v1::Model& model) {
   return absl::OkStatus();
 }
 
+absl::Status CheckPlacement(const v1::Placement& placement) {
+  const auto check = [](std::string_view field, uint32_t replicas) -> absl::Status {
+    if (replicas <= kMaxReplicas) return absl::OkStatus();
+    return FieldError(field, fmt::format("is {}; expected at most {}", replicas, kMaxReplicas));
+  };
+  RETURN_IF_ERROR(check("model.placement.replicas", placement.replicas()));
+  RETURN_IF_ERROR(check("model.placement.max_replicas", placement.max_replicas()));
+  if (placement.min_replicas() <= placement.max_replicas()) return absl::OkStatus();
+  return FieldError("model.placement.min_replicas",
+                    fmt::format("is {}; expected at most max_replicas, which is {}",
+                                placement.min_replicas(), placement.max_replicas()));
+}
+
 }  // namespace
 
 absl::Status CheckModel(const v1::Model& model) {
@@ -108,11 +121,7 @@ absl::Status CheckModel(const v1::Model& model) {
   RETURN_IF_ERROR(CheckLabels("model.labels", model.labels()));
   RETURN_IF_ERROR(CheckVersions(model));
   RETURN_IF_ERROR(CheckAliases(model));
-  if (model.placement().replicas() > kMaxReplicas) {
-    return FieldError(
-        "model.placement.replicas",
-        fmt::format("is {}; expected at most {}", model.placement().replicas(), kMaxReplicas));
-  }
+  RETURN_IF_ERROR(CheckPlacement(model.placement()));
   if (model.ByteSizeLong() > kMaxStoredBytes) {
     return FieldError("model", fmt::format("has {} bytes; expected at most {}",
                                            model.ByteSizeLong(), kMaxStoredBytes));

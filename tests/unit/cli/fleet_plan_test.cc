@@ -12,13 +12,8 @@ constexpr char kConfig[] =
     "input { name: 'x' data_type: TYPE_FP32 dims: 4 }\n"
     "output { name: 'y' data_type: TYPE_FP32 dims: 4 }\n";
 
-std::vector<std::string> Ids(const std::vector<PlannedWorker>& workers) {
-  std::vector<std::string> ids;
-  for (const PlannedWorker& worker : workers) ids.push_back(worker.worker_id());
-  return ids;
-}
-
-TEST_CASE("PlanFleet: a worker for each served version, as many as asked for", "[cli][up]") {
+TEST_CASE("PlanFleet: the versions that are served, and how many workers were asked for",
+          "[cli][up]") {
   const TemporaryFolder folder;
   folder.Write("a/config.pbtxt", std::string(kConfig) + "version_policy { all {} }");
   folder.Write("a/1/model.pt", "");
@@ -29,7 +24,8 @@ TEST_CASE("PlanFleet: a worker for each served version, as many as asked for", "
   folder.Write("broken/config.pbtxt", "input {");
   const auto plan = PlanFleet(folder.path(), {{"b", 2}});
   REQUIRE(plan.ok());
-  CHECK(Ids(WorkersOf(*plan, {})) == std::vector<std::string>{"a-1-0", "a-7-0", "b-2-0", "b-2-1"});
+  CHECK(plan->models == std::map<std::string, std::vector<int64_t>>{{"a", {1, 7}}, {"b", {2}}});
+  CHECK(plan->replicas == std::map<std::string, int>{{"b", 2}});
   REQUIRE(plan->refused.size() == 1);
   CHECK(plan->refused.at("broken").find("config.pbtxt") != std::string::npos);
 }
@@ -45,16 +41,6 @@ TEST_CASE("PlanFleet: says what is missing and how to get it", "[cli][up]") {
   const absl::Status wrong = PlanFleet(folder.path(), {{"c", 2}}).status();
   CHECK(absl::IsInvalidArgument(wrong));
   CHECK(std::string(wrong.message()).find("'c'") != std::string::npos);
-}
-
-TEST_CASE("WorkersOf: what the catalogue wishes goes before what the user said", "[cli][up]") {
-  FleetPlan plan;
-  plan.models = {{"a", {1}}, {"b", {2, 3}}, {"c", {1}}};
-  plan.replicas = {{"a", 2}, {"c", 2}};
-  const auto workers = WorkersOf(
-      plan, {{"a", {.replicas = 3, .revision = 9}}, {"b", {.unloaded = true}}, {"c", {}}});
-  CHECK(Ids(workers) == std::vector<std::string>{"a-1-0", "a-1-1", "a-1-2", "c-1-0", "c-1-1"});
-  CHECK(workers[0].wish == 9);
 }
 
 }  // namespace

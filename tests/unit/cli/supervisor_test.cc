@@ -424,6 +424,32 @@ TEST_CASE("Supervisor: starts and drains workers as the roster changes", "[cli][
   CHECK(machine.launched_at["worker m/1.0"].size() == 1);
 }
 
+TEST_CASE("Supervisor: a new version starts beside the old one, which then drains", "[cli][up]") {
+  FakeMachine machine;
+  machine.on_launch = [&](const std::string& name) { ComesUp(machine, name); };
+  FakeRoster roster({{"m", 1, 0}});
+  int idle = 0;
+  machine.on_idle = [&] {
+    switch (idle++) {
+      case 0:
+        roster.Say({{"m", 1, 0}, {"m", 2, 0}});
+        return machine.Ready("gateway", "127.0.0.1:2");  // anything that ends the wait
+      case 1:
+        CHECK(At(machine.notes, "launch worker m/2.0") < machine.notes.size());
+        CHECK(At(machine.notes, "stop worker m/1.0") == machine.notes.size());
+        roster.Say({{"m", 2, 0}});
+        return machine.Ready("gateway", "127.0.0.1:2");
+      default:
+        return machine.Interrupt();
+    }
+  };
+  Told told;
+  REQUIRE(RunFleet(machine, told, roster).ok());
+  CHECK(At(machine.notes, "stop worker m/1.0") < At(machine.notes, "stop gateway"));
+  CHECK(machine.launched_at["worker m/1.0"].size() == 1);
+  CHECK(told.messages.back() == "worker m/1.0 is gone, as wished");
+}
+
 TEST_CASE("Supervisor: what drained by wish stays away until it is wished anew", "[cli][up]") {
   FakeMachine machine;
   machine.on_launch = [&](const std::string& name) { ComesUp(machine, name); };

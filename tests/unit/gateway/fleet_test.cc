@@ -197,7 +197,9 @@ TEST_CASE("Fleet: the catalogue makes models known that have no worker", "[gatew
   model->set_revision(1);
   response.mutable_snapshot()->add_models()->set_name("empty");
   response.mutable_snapshot()->add_routes()->set_model("m");
-  CHECK(fleet.Apply(response, At(0)).change.new_models == std::set<std::string>{"empty", "m"});
+  response.mutable_snapshot()->add_routes()->set_model("front");
+  CHECK(fleet.Apply(response, At(0)).change.new_models ==
+        std::set<std::string>{"empty", "front", "m"});
   CHECK(Ready(fleet, "m", "3").empty());
   CHECK(Ready(fleet, "m", "4") == Addresses{"no version"});
   CHECK(fleet.Snapshot().Model("empty")->versions.empty());

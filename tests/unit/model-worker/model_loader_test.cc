@@ -65,6 +65,13 @@ TEST_CASE("ReadModel: a version by number, or NOT_FOUND", "[worker][load]") {
   CHECK(absl::IsNotFound(ReadModel(empty.path(), "digits", 0).status()));
 }
 
+TEST_CASE("ReadModel: a version that is named goes before the policy", "[worker][load]") {
+  std::string latest = kDigits;
+  latest.replace(latest.find("all {}"), 6, "latest {}");
+  CHECK(Read(latest).value().spec.version == "12");
+  CHECK(Read(latest, 3).value().spec.version == "3");
+}
+
 TEST_CASE("ReadModel: a reshape has as many elements, or is refused", "[worker][load]") {
   const auto read = [](const std::string& dims) {
     const TemporaryFolder root;

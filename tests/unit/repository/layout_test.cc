@@ -155,6 +155,21 @@ TEST_CASE("ServedVersions: by the policy, ascending as numbers", "[repository]")
   CHECK(Served("version_policy { specific { versions: 11 } }").empty());
 }
 
+TEST_CASE("ListVersions: every version, whatever the policy", "[repository]") {
+  const TemporaryFolder root;
+  root.Write("digits/config.pbtxt", kDigits);
+  const auto config = ReadConfig(root.path(), "digits", nullptr);
+  REQUIRE(config.ok());
+  CHECK(absl::IsNotFound(ListVersions(root.path(), "digits", *config).status()));
+  root.Write("digits/10/model.pt", "");
+  root.Write("digits/9/model.pt", "");
+  const auto versions = ListVersions(root.path(), "digits", *config);
+  REQUIRE(versions.ok());
+  REQUIRE(versions->size() == 2);
+  CHECK(versions->front().version == 9);
+  CHECK(versions->back().version == 10);
+}
+
 TEST_CASE("ListModels: every folder with a config, sorted", "[repository]") {
   const TemporaryFolder root;
   root.Write("mnist/config.pbtxt", "");

@@ -62,6 +62,9 @@ TEST_CASE("CatalogueText: one in lines", "[cli][catalogue]") {
         "revision  12\n"
         "created   2027-01-15 08:00:00 UTC\n"
         "updated   2027-01-15 08:01:00 UTC by ann@host\n");
+  v1::Model scaled = Mnist();
+  scaled.mutable_placement()->set_max_replicas(8);
+  CHECK(ModelAsText(scaled).find("replicas  1 to 8\n") != std::string::npos);
   const std::string route = RouteAsText(ARoute());
   CAPTURE(route);
   CHECK(route.find("rule 0    header x-user is 'ann' and parameter tier begins with 'go' -> "

@@ -96,7 +96,7 @@ TEST_CASE("MatchRoute: says what is wrong with a path", "[gateway][rest]") {
       {"POST", "/v2/models//infer", 400, post},
       {"POST", "/v1/models/:predict", 400, post},
       {"POST", "/v2/models/" + std::string(10 << 10, 'a') + "/infer", 400, post},
-      {"POST", "/v2/models/m/versions/x/infer", 400, post},
+      {"POST", "/v2/models/m/versions/-x/infer", 400, post},
       {"POST", "/v2/models/m/versions//infer", 400, post},
       {"POST", "/v2/models/m/versions/123456789012345678901/infer", 400, post},
   };

@@ -21,7 +21,9 @@ TEST_CASE("CheckModel: takes whole models", "[registry][catalogue]") {
       "name: 'm' versions { version: '1' files { path: 'a/model.pt' size: 3 sha256: '" + kDigest +
           "' } labels { key: 'k' value: '' } }",
       "name: 'm' versions { version: '7' } aliases { key: 'p.R-o_d2' value: '7' }",
-      "name: 'm' placement { replicas: 10000 unloaded: true resources { cpu_millis: 500 } }");
+      "name: 'm' placement { replicas: 10000 unloaded: true resources { cpu_millis: 500 } }",
+      "name: 'm' placement { replicas: 9 min_replicas: 2 max_replicas: 2 }",
+      "name: 'm' placement { max_replicas: 10000 }");
   CAPTURE(text);
   CHECK(CheckModel(AModel(text)) == absl::OkStatus());
 }
@@ -69,7 +71,11 @@ TEST_CASE("CheckModel: names the field that is wrong", "[registry][catalogue]") 
             "model.aliases[]"},
       Wrong{"name: 'm' versions { version: '1' } aliases { key: 'a b' value: '1' }",
             "model.aliases[a b]"},
-      Wrong{"name: 'm' placement { replicas: 10001 }", "model.placement.replicas"});
+      Wrong{"name: 'm' placement { replicas: 10001 }", "model.placement.replicas"},
+      Wrong{"name: 'm' placement { max_replicas: 10001 }", "model.placement.max_replicas"},
+      Wrong{"name: 'm' placement { min_replicas: 1 }", "model.placement.min_replicas"},
+      Wrong{"name: 'm' placement { min_replicas: 3 max_replicas: 2 }",
+            "model.placement.min_replicas"});
   CAPTURE(wrong.text);
   const absl::Status status = CheckModel(AModel(wrong.text));
   CHECK(absl::IsInvalidArgument(status));
