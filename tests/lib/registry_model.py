@@ -46,7 +46,8 @@ class Registry:
 
     def channel(self):
         # Its own connection: a broken one of an earlier life is not waited for.
-        options = [("grpc.use_local_subchannel_pool", 1)]
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.initial_reconnect_backoff_ms", 20),
+                   ("grpc.min_reconnect_backoff_ms", 20), ("grpc.max_reconnect_backoff_ms", 100)]
         return grpc.insecure_channel(self.address, options=options)
 
 
