@@ -7,7 +7,7 @@ import pytest
 import fleet as lib
 from registry_model import DRAINING, READY, Follower, Operator, Registry, Worker
 
-STEPS = 120
+STEPS = 250
 DAY = 24 * 3600
 
 
