@@ -17,12 +17,16 @@ class FleetMirror {
   // By name.
   const std::map<std::string, registry::v1::Model>& models() const { return models_; }
 
-  // What a watch that begins now would be told, but for routes.
+  // By model.
+  const std::map<std::string, registry::v1::Route>& routes() const { return routes_; }
+
+  // What a watch that begins now would be told.
   registry::v1::WatchResponse Snapshot() const;
 
  private:
   std::map<std::string, registry::v1::Endpoint> workers_;
   std::map<std::string, registry::v1::Model> models_;
+  std::map<std::string, registry::v1::Route> routes_;
 };
 
 }  // namespace torchfleet::cli

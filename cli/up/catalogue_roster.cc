@@ -147,6 +147,8 @@ void CatalogueRoster::PublishAll(CataloguePublisher& publisher) {
   std::map<std::string, std::vector<int64_t>> versions;
   {
     const std::lock_guard lock(mu_);
+    // Which versions aliases and routes name is not known before.
+    if (!seen_) return;
     versions = plan_.Versions();
   }
   for (const auto& [name, now] : versions) {

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
+
 namespace torchfleet::cli {
 namespace {
 
@@ -32,6 +34,35 @@ ScaleBounds BoundsOf(const v1::Placement& placement) {
   return {.least = least, .most = std::max(least, static_cast<int>(placement.max_replicas()))};
 }
 
+// The versions of a route's target that are `name`'s.
+void AddTarget(const v1::RouteTarget& target, const std::string& route, const std::string& name,
+               std::set<std::string>& named) {
+  if ((target.model().empty() ? route : target.model()) != name) return;
+  if (target.selector_case() == v1::RouteTarget::kVersion) named.insert(target.version());
+}
+
+// Of a model's catalogued versions those that its aliases and all routes name.
+std::set<int64_t> NamedVersions(const v1::Model& model, const FleetMirror& fleet) {
+  std::set<std::string> named;
+  for (const auto& [alias, version] : model.aliases()) named.insert(version);
+  for (const auto& [name, route] : fleet.routes()) {
+    for (const v1::RouteRule& rule : route.rules()) {
+      for (const v1::RouteTarget& target : rule.targets()) {
+        AddTarget(target, name, model.name(), named);
+      }
+      if (rule.has_shadow()) AddTarget(rule.shadow().target(), name, model.name(), named);
+    }
+  }
+  std::set<int64_t> versions;
+  for (const v1::ModelVersion& version : model.versions()) {
+    int64_t number = 0;
+    if (named.contains(version.version()) && absl::SimpleAtoi(version.version(), &number)) {
+      versions.insert(number);
+    }
+  }
+  return versions;
+}
+
 }  // namespace
 
 WorkerPlan::WorkerPlan(const FleetPlan& plan, absl::Duration hold_down)
@@ -54,8 +85,12 @@ std::vector<PlannedWorker> WorkerPlan::Decide(const FleetMirror& fleet, Instant 
     const auto known = fleet.models().find(name);
     const v1::Model& catalogued = known == fleet.models().end() ? unknown : known->second;
     const bool unloaded = catalogued.placement().unloaded();
+    model.named = NamedVersions(catalogued, fleet);
+    std::set<int64_t> wanted = model.named;
+    wanted.insert(model.wanted.begin(), model.wanted.end());
+    if (unloaded) wanted.clear();
     std::set<int64_t> candidates = model.running;
-    if (!unloaded) candidates.insert(model.wanted.begin(), model.wanted.end());
+    candidates.insert(wanted.begin(), wanted.end());
     std::map<int64_t, int> counts;
     std::set<int64_t> serving, complete;
     for (const int64_t version : candidates) {
@@ -66,8 +101,7 @@ std::vector<PlannedWorker> WorkerPlan::Decide(const FleetMirror& fleet, Instant 
       if (ready == count) complete.insert(version);
     }
     const std::set<int64_t> before = std::exchange(
-        model.running,
-        model.rollout.Decide(unloaded ? std::vector<int64_t>() : model.wanted, serving, complete));
+        model.running, model.rollout.Decide({wanted.begin(), wanted.end()}, serving, complete));
     NoteRollout(name, model, before);
     std::erase_if(model.scales,
                   [&](const auto& scale) { return !model.running.contains(scale.first); });
@@ -136,6 +170,7 @@ std::map<std::string, std::vector<int64_t>> WorkerPlan::Versions() const {
   for (const auto& [name, model] : models_) {
     std::set<int64_t> versions = model.running;
     versions.insert(model.wanted.begin(), model.wanted.end());
+    versions.insert(model.named.begin(), model.named.end());
     all[name] = {versions.begin(), versions.end()};
   }
   return all;

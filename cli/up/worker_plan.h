@@ -5,7 +5,8 @@
 // As many for each version as the catalogue wishes, else as the user said, else
 // one; between the bounds where the catalogue has some, by the load (ScalePolicy).
 // A new version starts beside the one that it replaces (RolloutPolicy), with as
-// many workers as that has.
+// many workers as that has. A version that an alias or a route names is served on,
+// whatever the model's own policy serves.
 
 #include <cstdint>
 #include <map>
@@ -41,7 +42,9 @@ class WorkerPlan {
 
  private:
   struct Model {
+    // By its own policy; and by what the catalogue names.
     std::vector<int64_t> wanted = {};
+    std::set<int64_t> named = {};
     std::set<int64_t> running = {};
     RolloutPolicy rollout = {};
     // Of versions whose workers the load counts.

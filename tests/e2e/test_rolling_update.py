@@ -167,3 +167,18 @@ def test_status_watch_without_a_fleet(tmp_path):
     done = subprocess.run([f"{lib.BIN}/torchfleet", "status", "--watch"], env=env, text=True,
                           capture_output=True, timeout=60 * lib.SLOW, check=False)
     assert done.returncode == 3 and "no fleet runs here" in done.stderr
+
+
+def test_a_version_that_an_alias_names_is_served_on(up, fleet):
+    lib.eventually(lambda: up.run("model", "alias", "echo", "prod=1").returncode == 0)
+    fleet.add_model("echo", versions=(1, 2))
+    await_workers(up, ["echo-1-0", "echo-1-1", "echo-2-0", "echo-2-1"])
+    lib.eventually(lambda: versions(up) == ["1", "2"])
+    client = stub(up.gateway)
+    for asked, served in (("prod", "1"), ("", "2")):
+        answer = client.ModelInfer(lib.echo_request(version=asked), timeout=20 * lib.SLOW)
+        assert answer.model_version == served
+    assert up.run("model", "alias", "echo", "prod=2").returncode == 0
+    await_workers(up, ["echo-2-0", "echo-2-1"])
+    answer = client.ModelInfer(lib.echo_request(version="prod"), timeout=20 * lib.SLOW)
+    assert answer.model_version == "2"

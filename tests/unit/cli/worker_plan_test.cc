@@ -15,6 +15,14 @@ class AFleet {
     models_[model].set_name(model);
     return *models_[model].mutable_placement();
   }
+  v1::Model& Model(const std::string& model) {
+    models_[model].set_name(model);
+    return models_[model];
+  }
+  v1::Route& Route(const std::string& model) {
+    routes_[model].set_model(model);
+    return routes_[model];
+  }
   void Revise(const std::string& model, uint64_t revision) {
     models_[model].set_revision(revision);
   }
@@ -35,6 +43,7 @@ class AFleet {
     all.mutable_snapshot();
     for (const auto& [id, worker] : workers_) *all.mutable_snapshot()->add_endpoints() = worker;
     for (const auto& [name, model] : models_) *all.mutable_snapshot()->add_models() = model;
+    for (const auto& [name, route] : routes_) *all.mutable_snapshot()->add_routes() = route;
     FleetMirror mirror;
     mirror.Apply(all);
     return mirror;
@@ -43,6 +52,7 @@ class AFleet {
  private:
   std::map<std::string, v1::Endpoint> workers_;
   std::map<std::string, v1::Model> models_;
+  std::map<std::string, v1::Route> routes_;
 };
 
 class APlan {
@@ -170,6 +180,30 @@ TEST_CASE("WorkerPlan: models come and go", "[cli][up]") {
   plan.plan.SetVersions("a", {});
   CHECK(plan.At(1, fleet) == Ids{"b-4-0"});
   CHECK_FALSE(plan.plan.Versions().contains("a"));
+}
+
+TEST_CASE("WorkerPlan: what an alias or a route names is served on", "[cli][up]") {
+  FleetPlan repository;
+  repository.models = {{"m", {3}}};
+  APlan plan(repository);
+  AFleet fleet;
+  const std::string one = "1", two = "2", three = "3", none = "9", name = "m";
+  for (const std::string& number : {one, two, three}) {
+    fleet.Model("m").add_versions()->set_version(number);
+  }
+  CHECK(plan.At(1, fleet) == Ids{"m-3-0"});
+  (*fleet.Model("m").mutable_aliases())["prod"] = one;
+  CHECK(plan.At(2, fleet) == Ids{"m-1-0", "m-3-0"});
+  // By another model's route; of a version that there is not, nothing runs.
+  auto& rule = *fleet.Route("other").add_rules();
+  rule.add_targets()->set_model(name);
+  rule.mutable_targets(0)->set_version(two);
+  rule.mutable_shadow()->mutable_target()->set_model(name);
+  rule.mutable_shadow()->mutable_target()->set_version(none);
+  CHECK(plan.At(3, fleet) == Ids{"m-1-0", "m-2-0", "m-3-0"});
+  CHECK(plan.plan.Versions().at("m") == std::vector<int64_t>{1, 2, 3});
+  fleet.Placement("m").set_unloaded(true);
+  CHECK(plan.At(4, fleet).empty());
 }
 
 }  // namespace
