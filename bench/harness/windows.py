@@ -81,7 +81,8 @@ class Cell:
 
 
 class NothingCounted(RuntimeError):
-    """The window was over before a call began: the machine stood still."""
+    """The window was over before a call began, or others disturbed it so that calls
+    failed: the machine stood still."""
 
 
 def torchfleet_load(command, what):
@@ -112,7 +113,12 @@ def window(subject, cell, seconds, ours_pids):
     batches = subject.batches() if subject.batches else {}
     others, begin = Others([os.getpid(), *ours_pids]), time.monotonic()
     before = roles_cpu()
-    taken = cell.load.run(subject, seconds, f"{cell.subject}, {cell.case}")
+    try:
+        taken = cell.load.run(subject, seconds, f"{cell.subject}, {cell.case}")
+    except RuntimeError as error:
+        if others.seconds([]) / (time.monotonic() - begin) > QUIET:
+            raise NothingCounted(f"others took part: {error}") from error
+        raise
     used = {role: value - before[role] for role, value in roles_cpu().items()}
     foreign = others.seconds([]) / (time.monotonic() - begin)
     if subject.batches:
