@@ -51,6 +51,8 @@ def test_what_is_killed_comes_back(up, role):
 
 def test_a_worker_that_drained_by_wish_stays_away(up):
     gateway = Address(up.of("gateway")["address"])
+    # What is put into the catalogue later is another wish.
+    lib.eventually(lambda: up.run("model", "show", "echo").returncode == 0)
     lib.wait_model_ready(gateway, "echo")
     with lib.Load(gateway, callers=2) as load:
         load.wait_answers(20)

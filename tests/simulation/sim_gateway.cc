@@ -73,6 +73,7 @@ BalanceChoice SimGateway::Choose(const Flight& flight) {
 
 void SimGateway::Call() {
   auto flight = std::make_shared<Flight>();
+  open_.insert(flight);
   flight->began = events_.now();
   flight->deadline = flight->began + options_.deadline;
   budget_.Deposit();
@@ -92,7 +93,7 @@ void SimGateway::Launch(const FlightPtr& flight) {
 void SimGateway::Wait(const FlightPtr& flight) {
   flight->waiting = true;
   waiting_[flight.get()] = flight;
-  if (Flight* const out = room_.Enter(*flight, 1, events_.now())) Refuse(waiting_.at(out));
+  if (Flight* const out = room_.Enter(*flight, 1, events_.now())) Refuse(*out);
   if (!std::exchange(minding_, true)) {
     events_.After(absl::Milliseconds(1), [this] { MindRoom(); });
   }
@@ -110,13 +111,13 @@ void SimGateway::LetIn() {
 
 void SimGateway::MindRoom() {
   LetIn();
-  while (Flight* const overdue = room_.Overdue(events_.now())) Refuse(waiting_.at(overdue));
+  while (Flight* const overdue = room_.Overdue(events_.now())) Refuse(*overdue);
   minding_ = !room_.empty();
   if (minding_) events_.After(absl::Milliseconds(1), [this] { MindRoom(); });
 }
 
-void SimGateway::Refuse(const FlightPtr& flight) {
-  waiting_.erase(flight.get());
+void SimGateway::Refuse(Flight& waiting) {
+  const FlightPtr flight = waiting_.extract(&waiting).mapped();
   flight->waiting = false;
   ++tally_.refused;
   End(flight, false);
@@ -135,14 +136,24 @@ void SimGateway::Try(const FlightPtr& flight, size_t worker, bool hedge) {
   const auto back = [this](auto&& what) {
     return [this, what] { events_.After(options_.network, what); };
   };
-  const auto fail = [this, flight, attempt](FailureSource source) {
-    Failed(flight, attempt, {.code = absl::StatusCode::kUnavailable, .source = source});
+  // The worker's side owns neither: what comes after the end is for nobody.
+  const auto reach = [of = std::weak_ptr(flight), by = std::weak_ptr(attempt)](const auto& act) {
+    const FlightPtr still = of.lock();
+    const AttemptPtr tried = by.lock();
+    if (still && tried) act(still, tried);
   };
-  attempt->job->answered = back([this, flight, attempt] { Answered(flight, attempt); });
+  const auto fail = [this, reach](FailureSource source) {
+    reach([&](const FlightPtr& still, const AttemptPtr& tried) {
+      Failed(still, tried, {.code = absl::StatusCode::kUnavailable, .source = source});
+    });
+  };
+  attempt->job->answered = back([this, reach] {
+    reach([&](const FlightPtr& still, const AttemptPtr& tried) { Answered(still, tried); });
+  });
   attempt->job->lost = back([fail] { fail(FailureSource::kBroken); });
   attempt->job->refused = back([fail] { fail(FailureSource::kWorker); });
-  events_.After(options_.network, [this, attempt, back, fail] {
-    if (attempt->job->cancelled || workers_[attempt->worker]->Take(attempt->job)) return;
+  events_.After(options_.network, [this, job = attempt->job, worker, back, fail] {
+    if (job->cancelled || workers_[worker]->Take(job)) return;
     back([fail] { fail(FailureSource::kNeverSent); })();
   });
   if (!hedge) StartHedge(flight);
@@ -235,6 +246,7 @@ void SimGateway::End(const FlightPtr& flight, bool ok) {
   }
   flight->attempts.clear();
   tally_.calls.push_back({flight->began, events_.now() - flight->began, ok});
+  open_.erase(flight);
   LetIn();
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <set>
 #include <vector>
 
 #include "gateway/admit/waiting_room.h"
@@ -74,7 +75,7 @@ class SimGateway {
   void Wait(const FlightPtr& flight);
   void LetIn();
   void MindRoom();
-  void Refuse(const FlightPtr& flight);
+  void Refuse(Flight& waiting);
   void Try(const FlightPtr& flight, size_t worker, bool hedge);
   void StartHedge(const FlightPtr& flight);
   void Hedge(const FlightPtr& flight);
@@ -95,6 +96,8 @@ class SimGateway {
   gateway::RetryBudget budget_;
   gateway::LatencyQuantile usual_;
   gateway::WaitingRoom<Flight> room_;
+  // Those that have not ended.
+  std::set<FlightPtr> open_;
   // Those in the room, to be found by what it knows of them.
   std::map<const Flight*, FlightPtr> waiting_;
   bool minding_ = false;

@@ -38,7 +38,8 @@ struct Known {
 };
 
 Known Knowing(Store& store) {
-  const Follower follower(store);
+  Follower follower(store);
+  REQUIRE(follower.WaitForRevision(Latest(store).value()));
   Known known{.texts = follower.texts(Space::kCatalogue)};
   std::map<uint64_t, std::string> changes;
   for (const auto& [key, item] : follower.items(Space::kCatalogue)) {
