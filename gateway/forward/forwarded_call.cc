@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <random>
 #include <string_view>
 
 #include "absl/container/inlined_vector.h"
@@ -12,16 +11,12 @@
 #include "base/status.h"
 #include "gateway/balance/balance_policy.h"
 #include "gateway/forward/metadata.h"
+#include "gateway/forward/random.h"
 #include "gateway/forward/retry_policy.h"
 #include "wire/caller.h"
 
 namespace torchfleet::gateway {
 namespace {
-
-uint64_t Random() {
-  thread_local std::minstd_rand engine{std::random_device{}()};
-  return engine();
-}
 
 AttemptFailure Failure(const grpc::Status& status, bool answered) {
   return {.code = static_cast<absl::StatusCode>(status.error_code()),

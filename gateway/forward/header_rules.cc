@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <array>
 
+#include "gateway/forward/pushback.h"
 #include "wire/caller.h"
 #include "wire/load_report.h"
 
 namespace torchfleet::gateway {
 namespace {
 
-constexpr std::string_view kPushback = "grpc-retry-pushback-ms";
 constexpr std::array<std::string_view, 11> kOfOneHop = {"content-type",
                                                         "user-agent",
                                                         "te",
@@ -26,7 +26,7 @@ constexpr std::array<std::string_view, 11> kOfOneHop = {"content-type",
 
 bool Travels(std::string_view name) {
   if (name.empty() || name.front() == ':') return false;
-  if (name.substr(0, 5) == "grpc-" && name != kPushback) return false;
+  if (name.substr(0, 5) == "grpc-" && name != kPushbackHeader) return false;
   return std::find(kOfOneHop.begin(), kOfOneHop.end(), name) == kOfOneHop.end();
 }
 

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
 #include "base/log.h"
@@ -11,6 +10,7 @@
 #include "gateway/forward/infer_call.h"
 #include "gateway/forward/method_names.h"
 #include "gateway/forward/pushback.h"
+#include "gateway/forward/random.h"
 #include "wire/caller.h"
 #include "wire/load_report.h"
 
@@ -20,11 +20,6 @@ namespace torchfleet::gateway {
 namespace {
 
 constexpr std::string_view kContentType = "application/grpc";
-
-uint64_t Random() {
-  thread_local std::minstd_rand engine{std::random_device{}()};
-  return engine();
-}
 
 net::GrpcStatus BrokenOff(net::CloseCode code) {
   // What was not begun, or refused before it began, is UNAVAILABLE like what

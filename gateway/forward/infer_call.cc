@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <random>
 #include <utility>
 
 #include "base/grpc_status.h"
 #include "base/status.h"
 #include "gateway/forward/header_rules.h"
 #include "gateway/forward/method_names.h"
+#include "gateway/forward/random.h"
 #include "net/grpc/message_reader.h"
 #include "wire/parameter_scan.h"
 
@@ -20,11 +20,6 @@ constexpr std::string_view kContentType = "application/grpc";
 net::GrpcStatus ToNet(const absl::Status& status) {
   const grpc::Status wire = ToGrpc(status);
   return {.code = status.code(), .message = wire.error_message(), .details = wire.error_details()};
-}
-
-uint64_t Random() {
-  thread_local std::minstd_rand engine{std::random_device{}()};
-  return engine();
 }
 
 // What rules may ask of an inference call: its headers, and the beginning of its

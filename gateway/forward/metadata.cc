@@ -2,29 +2,18 @@
 
 #include <grpc/grpc.h>
 
-#include <algorithm>
-#include <array>
 #include <string>
 #include <string_view>
 
-#include "wire/caller.h"
-#include "wire/load_report.h"
+#include "gateway/forward/header_rules.h"
+#include "gateway/forward/pushback.h"
 
 namespace torchfleet::gateway {
 namespace {
 
-// A worker's advice to a caller when to come back; the one of gRPC's own that
-// passes.
-constexpr std::string_view kPushback = "grpc-retry-pushback-ms";
-
-constexpr std::array<std::string_view, 9> kOfOneHop = {
-    "content-type",     "user-agent",     "te", "host", "date", "server", wire::kCallerHeader,
-    wire::kRouteHeader, wire::kLoadHeader};
-
+// As on the path of inference, and only what gRPC itself takes.
 bool Travels(std::string_view key, std::string_view value) {
-  if (key.empty() || key.front() == ':') return false;
-  if (key.substr(0, 5) == "grpc-" && key != kPushback) return false;
-  if (std::find(kOfOneHop.begin(), kOfOneHop.end(), key) != kOfOneHop.end()) return false;
+  if (!gateway::Travels(key)) return false;
   const auto slice = [](std::string_view text) {
     return grpc_slice_from_static_buffer(text.data(), text.size());
   };
@@ -45,7 +34,7 @@ void CopyMetadata(const ReceivedMetadata& from, const Add& add) {
 
 void CopyRequestMetadata(const ReceivedMetadata& from, grpc::ClientContext& to) {
   CopyMetadata(from, [&](const std::string& key, const std::string& value) {
-    if (key != kPushback) to.AddMetadata(key, value);
+    if (key != kPushbackHeader) to.AddMetadata(key, value);
   });
 }
 
