@@ -49,16 +49,16 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
         std::make_unique<ModelControl>(options.registry, gateway->fleet_, gateway->backends_);
     gateway->front_.Allow(*gateway->control_);
   }
-  ASSIGN_OR_RETURN(
-      gateway->edge_,
-      Edge::Start(
-          {.listen = options.listen,
-           .threads = threads,
-           .allowed_origins = options.allowed_origins,
-           .tls = options.tls.certificate.empty() ? std::nullopt : std::optional(options.tls),
-           .access_log = options.access_log},
-          {&gateway->front_},
-          {gateway->fleet_, gateway->backends_, gateway->calls_, gateway->quarantine_}));
+  ASSIGN_OR_RETURN(gateway->edge_,
+                   Edge::Start({.listen = options.listen,
+                                .threads = threads,
+                                .allowed_origins = options.allowed_origins,
+                                .tls = options.tls.certificate.empty() ? std::nullopt
+                                                                       : std::optional(options.tls),
+                                .access_log = options.access_log},
+                               {&gateway->front_},
+                               {gateway->fleet_, gateway->backends_, gateway->calls_,
+                                gateway->quarantine_, options.zone}));
   const std::atomic<bool>* connected = &gateway->registry_connected_;
   if (options.worker.empty()) {
     auto* self = gateway.get();

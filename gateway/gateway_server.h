@@ -39,6 +39,8 @@ struct GatewayOptions {
   // host:port of the one worker that answers every call; empty to follow the
   // registry.
   std::string worker;
+  // Where it is; workers there come first. Empty: not said.
+  std::string zone = {};
   // Event loops that calls come in on; 0 for one a core.
   int threads = 0;
   std::vector<std::string> allowed_origins = {};

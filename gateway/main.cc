@@ -31,6 +31,8 @@ int Run(int argc, char** argv) {
                "Callers may load and unload models, for everybody");
   AddFlag(app, "--worker", options.worker,
           "host:port of one worker that answers every call, in place of a registry");
+  AddFlag(app, "--zone", options.zone,
+          "Where it is, such as a rack; workers with the same --zone come first");
   AddFlag(app, "--threads", options.threads,
           "How many event loops share the calls; 0 for one a core");
   AddFlag(app, "--tls-certificate", options.tls.certificate,

@@ -41,6 +41,8 @@ void AddFlags(CLI::App& app, Flags& flags) {
           "Its name in the fleet, the same after a restart in its place");
   AddFlag(app, "--advertise", flags.place.advertise,
           "host:port where others reach it, when that is not the bound address");
+  AddFlag(app, "--zone", flags.place.zone,
+          "Where it is, such as a rack; gateways with the same --zone prefer it");
   AddDurationFlag(app, "--drain-delay", flags.drain_delay,
                   "How long it still takes calls after SIGTERM, while the news travels");
   AddDurationFlag(app, "--drain-timeout", flags.drain_timeout,

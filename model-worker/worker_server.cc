@@ -99,6 +99,7 @@ void WorkerServer::Announce(const WorkerPlace& place) {
                             : place.worker_id;
   identity_.address = place.advertise.empty() ? address() : place.advertise;
   identity_.operator_address = operator_address();
+  identity_.zone = place.zone;
   const auto on_drain = [wanted = place.on_drain](const std::string& actor) {
     LogInfo("an operator wants this worker to drain", {{"actor", Clip(actor)}});
     if (wanted) wanted();

@@ -51,6 +51,8 @@ struct WorkerPlace {
   std::string worker_id;
   // Empty: the bound address.
   std::string advertise;
+  // Empty: not said.
+  std::string zone = {};
   // An operator wants it to drain. May be called more than once, on any thread.
   std::function<void()> on_drain = nullptr;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <vector>
 
 #include "absl/time/time.h"
 
@@ -95,6 +96,36 @@ std::string RuleText(const v1::RouteRule& rule) {
   return text;
 }
 
+// What differs from what every model has.
+std::string CallsText(const v1::CallPolicy& calls) {
+  std::vector<std::string> parts;
+  if (calls.has_idempotent() && !calls.idempotent()) parts.push_back("not idempotent");
+  if (calls.has_consistent_hash()) {
+    const auto& hash = calls.consistent_hash();
+    parts.push_back(hash.has_header() ? "to the same worker by header " + hash.header()
+                                      : "to the same worker by parameter " + hash.parameter());
+    if (hash.max_load_percent() > 0) {
+      parts.back() += fmt::format(" up to {}% of the mean", hash.max_load_percent());
+    }
+  }
+  if (calls.hedging().disabled()) {
+    parts.push_back("no hedges");
+  } else if (calls.hedging().percentile() > 0) {
+    parts.push_back(fmt::format("hedged after the {}th percentile", calls.hedging().percentile()));
+  }
+  const auto& admission = calls.admission();
+  if (admission.max_in_flight() > 0) {
+    parts.push_back(fmt::format("{} in flight", admission.max_in_flight()));
+  }
+  if (admission.max_waiting() > 0) {
+    parts.push_back(fmt::format("{} waiting", admission.max_waiting()));
+  }
+  if (admission.max_wait_ms() > 0) {
+    parts.push_back(fmt::format("for {} ms", admission.max_wait_ms()));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
 std::string ActionText(v1::Change::Action action) {
   switch (action) {
     case v1::Change::ACTION_CREATED:
@@ -171,6 +202,9 @@ std::string RouteAsText(const v1::Route& route) {
   }
   const bool takes_all = !route.rules().empty() && route.rules().rbegin()->matches().empty();
   if (!takes_all) text += "else      latest\n";
+  if (const std::string calls = CallsText(route.calls()); !calls.empty()) {
+    text += fmt::format("calls     {}\n", calls);
+  }
   return text + RecordText(route);
 }
 

@@ -1,10 +1,10 @@
 #pragma once
-// Where a model's calls wait while every worker has as many as it is to have: so
-// many at most, the most urgent first, of equals who came first, and nobody for
-// longer than makes sense.
+// Where a model's calls wait while every worker has as many as it is to have, or the
+// model as many as its route allows: the most urgent first, of equals who came first,
+// and nobody for longer than makes sense.
 //
 // Callers who wait for their answers before they call again form a line that does
-// not grow: they may wait for kPatience. Once somebody has waited for so long in
+// not grow: they may wait for their patience. Once somebody has waited for so long in
 // vain there are more calls than can be answered, and waiting only makes all of
 // them late: from then on, until nobody has for a while, nobody waits for longer
 // than kHurry. Full, it shows out the least urgent one that came last for one that
@@ -16,8 +16,10 @@
 //
 // Pure: time comes in as a value. Borrows the waiters. Not thread-safe.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <utility>
 
@@ -31,20 +33,29 @@ class WaitingRoom {
  public:
   static constexpr absl::Duration kPatience = absl::Milliseconds(250);
   static constexpr absl::Duration kHurry = absl::Milliseconds(5);
-  static constexpr size_t kMost = 1024;
 
-  // `urgency`: the lower the sooner. Who may not wait comes back: the newcomer,
-  // somebody else in its place, or null.
-  Waiter* Enter(Waiter& waiter, uint32_t urgency, Instant now) {
+  // How somebody waits.
+  struct Terms {
+    // The lower the sooner.
+    uint32_t urgency = 1;
+    absl::Duration patience = kPatience;
+    // There is no room for one more.
+    bool full = false;
+  };
+
+  // Who may not wait comes back: the newcomer, somebody else in its place, or null.
+  // Never null when it is full.
+  Waiter* Enter(Waiter& waiter, const Terms& terms, Instant now) {
     Waiter* shown_out = nullptr;
-    if (line_.size() >= kMost) {
+    if (terms.full) {
       hurry_until_ = now + kPatience;
+      if (line_.empty()) return &waiter;
       const auto last = std::prev(line_.end());
-      if (last->first.first <= urgency) return &waiter;
+      if (last->first.first <= terms.urgency) return &waiter;
       shown_out = last->second.waiter;
       line_.erase(last);
     }
-    line_.emplace(Place{urgency, count_++}, Entry{&waiter, now});
+    line_.emplace(Place{terms.urgency, count_++}, Entry{&waiter, now, terms.patience});
     return shown_out;
   }
   // It waits no more; it need not be here.
@@ -60,9 +71,9 @@ class WaitingRoom {
   Waiter* First() const { return line_.empty() ? nullptr : line_.begin()->second.waiter; }
   // Takes out one who has waited too long; null for nobody.
   Waiter* Overdue(Instant now) {
-    const absl::Duration most = now < hurry_until_ ? kHurry : kPatience;
+    const absl::Duration most = now < hurry_until_ ? kHurry : absl::InfiniteDuration();
     for (auto entry = line_.begin(); entry != line_.end(); ++entry) {
-      if (now - entry->second.since < most) continue;
+      if (now - entry->second.since < std::min(most, entry->second.patience)) continue;
       hurry_until_ = now + kPatience;
       return Take(entry);
     }
@@ -76,6 +87,7 @@ class WaitingRoom {
   struct Entry {
     Waiter* waiter;
     Instant since;
+    absl::Duration patience;
   };
   using Line = std::map<Place, Entry>;
 

@@ -11,6 +11,9 @@
 // is taken only when no other is there, one that is slow only when the others
 // are full, one that this call has tried never.
 //
+// Where some endpoints are near, a call goes to one of these, and leaves them only
+// where it would wait there and less elsewhere.
+//
 // Pure: randomness comes in as a value.
 
 #include <array>
@@ -34,6 +37,8 @@ struct BalanceCandidate {
   double latency = 0;
   // Over 0: calls it can run at once, less of them for a newcomer.
   double weight = 1;
+  // The calls it can run at once, at least 1.
+  double capacity = 1;
 };
 
 struct BalanceChoice {
@@ -51,6 +56,26 @@ class BalancePolicy {
   template <typename Read>
   static BalanceChoice Choose(size_t count, uint64_t random, const Read& read);
 
+  // The same where the first `near` are near. `leave`: one of these was tried last; what
+  // befell the call there may befall all that are in one place, so the others come
+  // first.
+  template <typename Read>
+  static BalanceChoice ChooseNear(size_t count, size_t near, bool leave, uint64_t random,
+                                  const Read& read);
+
+  // One that takes a call as a matter of course.
+  static bool WillDo(const BalanceCandidate& candidate) {
+    return candidate.standing == Standing::kGood && !candidate.full && !candidate.tried;
+  }
+
+  // Another random number of the last (splitmix64).
+  static uint64_t Next(uint64_t& state) {
+    state += 0x9E3779B97F4A7C15U;
+    uint64_t mixed = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9U;
+    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBU;
+    return mixed ^ (mixed >> 31);
+  }
+
   // Whether a call waits less at `a`. One whose latency nobody knows is taken to
   // be like the other.
   static bool Better(const BalanceCandidate& a, const BalanceCandidate& b) {
@@ -64,16 +89,6 @@ class BalancePolicy {
   static constexpr size_t kFew = 8;
   static constexpr int kDraws = 8;
 
-  static bool WillDo(const BalanceCandidate& candidate) {
-    return candidate.standing == Standing::kGood && !candidate.full && !candidate.tried;
-  }
-  // Another random number of the last.
-  static uint64_t Next(uint64_t& state) {
-    state += 0x9E3779B97F4A7C15U;
-    uint64_t mixed = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9U;
-    mixed = (mixed ^ (mixed >> 27)) * 0x94D049BB133111EBU;
-    return mixed ^ (mixed >> 31);
-  }
   // Of `count`, without a division.
   static size_t Draw(uint64_t& state, size_t count) {
     return static_cast<size_t>(((Next(state) >> 32) * count) >> 32);
@@ -81,6 +96,8 @@ class BalancePolicy {
 
   template <typename Read>
   static std::optional<size_t> OfTwo(size_t count, uint64_t& state, const Read& read);
+  template <typename Read>
+  static BalanceChoice NearFirst(size_t count, size_t near, uint64_t random, const Read& read);
   template <typename Read>
   static BalanceChoice OfAll(size_t count, uint64_t& state, const Read& read);
 };
@@ -90,6 +107,42 @@ BalanceChoice BalancePolicy::Choose(size_t count, uint64_t random, const Read& r
   if (count == 0) return {};
   if (const auto index = OfTwo(count, random, read)) return {.index = index};
   return OfAll(count, random, read);
+}
+
+template <typename Read>
+BalanceChoice BalancePolicy::ChooseNear(size_t count, size_t near, bool leave, uint64_t random,
+                                        const Read& read) {
+  if (!leave) return NearFirst(count, near, random, read);
+  const size_t others = count - near;
+  const auto place = [&](size_t i) { return i < others ? near + i : i - others; };
+  BalanceChoice choice = NearFirst(count, others, random, [&](size_t i) { return read(place(i)); });
+  if (choice.index) choice.index = place(*choice.index);
+  return choice;
+}
+
+template <typename Read>
+BalanceChoice BalancePolicy::NearFirst(size_t count, size_t near, uint64_t random,
+                                       const Read& read) {
+  const BalanceChoice home = Choose(near, random, read);
+  BalanceCandidate at_home;
+  if (home.index && !home.aside) {
+    at_home = read(*home.index);
+    if (WillDo(at_home) && at_home.load < at_home.weight) return home;
+  }
+  BalanceChoice away = Choose(count - near, Next(random), [&](size_t i) { return read(near + i); });
+  if (away.index) *away.index += near;
+  const bool works = home.index && !home.aside;
+  if (away.index && !away.aside) {
+    if (!works) return away;
+    const BalanceCandidate there = read(*away.index);
+    const bool better = there.standing == at_home.standing ? Better(there, at_home)
+                                                           : there.standing < at_home.standing;
+    return better ? away : home;
+  }
+  if (works) return home;
+  // What works is full: no reason to send to what does not.
+  if (home.full || away.full) return {.index = std::nullopt, .full = true};
+  return home.index ? home : away;
 }
 
 template <typename Read>

@@ -144,7 +144,8 @@ BalanceCandidate EndpointHealth::Candidate(Instant at) const {
   const auto silence = static_cast<double>(std::max<int64_t>(0, now - observed_.load(kRelaxed)));
   candidate.latency =
       static_cast<double>(latency_.load(kRelaxed)) * kForgetting / (kForgetting + silence);
-  candidate.weight = std::max(1U, capacity());
+  candidate.capacity = std::max(1U, capacity());
+  candidate.weight = candidate.capacity;
   const int64_t age = now - since_.load(kRelaxed);
   if (age < Nanos(kSlowStart)) {
     candidate.weight *=

@@ -7,13 +7,18 @@ namespace {
 
 using registry::v1::WORKER_STATE_READY;
 
-std::vector<std::string> ReadyAddresses(const FleetVersion& version) {
-  std::vector<std::string> ready, disconnected;
+void FindReady(FleetVersion& version) {
+  std::vector<const registry::v1::Endpoint*> ready, disconnected;
   for (const auto& [id, endpoint] : version.endpoints) {
     if (endpoint->state() != WORKER_STATE_READY) continue;
-    (endpoint->disconnected() ? disconnected : ready).push_back(endpoint->worker().address());
+    (endpoint->disconnected() ? disconnected : ready).push_back(endpoint.get());
   }
-  return ready.empty() ? disconnected : ready;
+  version.ready_endpoints = std::move(ready.empty() ? disconnected : ready);
+  version.ready.clear();
+  version.ready.reserve(version.ready_endpoints.size());
+  for (const auto* endpoint : version.ready_endpoints) {
+    version.ready.push_back(endpoint->worker().address());
+  }
 }
 
 bool InCatalogue(const FleetModel& model, const std::string& number) {
@@ -113,7 +118,7 @@ void FleetEdits::EditVersion(const std::string& model, const std::string& number
     return;
   }
   if (version.number == 0) version.number = ++versions_known_;
-  version.ready = ReadyAddresses(version);
+  FindReady(version);
   into.versions[number] = std::make_shared<const FleetVersion>(std::move(version));
 }
 

@@ -35,6 +35,9 @@ struct FleetVersion {
   // The addresses that take calls: of those that are READY, without the
   // disconnected ones where others are left.
   std::vector<std::string> ready = {};
+  // Who is there, in the same order. They lie in `endpoints`; of a fixed worker
+  // nothing is known.
+  std::vector<const registry::v1::Endpoint*> ready_endpoints = {};
 };
 
 struct FleetModel {

@@ -34,7 +34,7 @@ net::GrpcStatus BrokenOff(net::CloseCode code) {
 }  // namespace
 
 BalanceChoice InferCall::Choose() const {
-  return group_->Choose(pool_.loop_.now(), Random(), tried_);
+  return group_->Choose(pool_.loop_.now(), Random(), tried_, key_);
 }
 
 bool InferCall::Try(const std::shared_ptr<Backend>& backend, bool hedge) {
@@ -96,9 +96,10 @@ void InferCall::CopyToShadow() {
 void InferCall::Await(Attempt& attempt) {
   const Instant now = pool_.loop_.now();
   attempt.began = now;
-  if (attempt.hedge || !kept_.whole()) return;
-  const auto delay = HedgePolicy::Delay(calls_->of(pool_.index_).usual().Get(), deadline_ - now,
-                                        group_->backends.size() - tried_.size());
+  if (attempt.hedge || !kept_.whole() || !route_->calls.hedges()) return;
+  const auto delay =
+      HedgePolicy::Delay(calls_->of(pool_.index_).usual().Get(route_->calls.hedge_share()),
+                         deadline_ - now, group_->backends.size() - tried_.size());
   if (delay) hedge_timer_.Start(*delay);
 }
 
@@ -120,11 +121,12 @@ void InferCall::LetGo(Attempt& attempt) {
 void InferCall::GiveUp(Attempt& attempt) {
   const Instant now = pool_.loop_.now();
   const absl::Duration elapsed = now - attempt.began;
-  if (&attempt != answering_ && caller_ended_ &&
-      HedgePolicy::WasSilent(calls_->of(pool_.index_).usual().Get(), elapsed)) {
-    attempt.backend->health().Silent(now, elapsed);
+  if (&attempt != answering_ && caller_ended_) {
+    LatencyQuantile& usual = calls_->of(pool_.index_).usual();
+    const bool silent = HedgePolicy::WasSilent(usual.Get(), elapsed);
+    if (silent) attempt.backend->health().Silent(now, elapsed);
     // How long it would have taken nobody knows: longer than this.
-    if (!attempt.hedge) calls_->of(pool_.index_).usual().Add(elapsed);
+    if (!attempt.hedge && (silent || answering_)) usual.Add(elapsed);
   }
   LetGo(attempt);
   GiveUpStream(attempt);
@@ -196,7 +198,8 @@ void InferCall::Attempt::OnEnd(net::Stream& from) {
   const net::GrpcStatus status = net::ReadGrpcStatus(from.trailers(), "200");
   call.TakeReport(*this, from.trailers());
   call.LetGo(*this);
-  call.Finish(call.StatusForCaller(status, from.trailers().Find("grpc-status").has_value()),
+  const bool said = from.trailers().Find("grpc-status").has_value();
+  call.Finish(call.StatusForCaller(status, said ? FailureSource::kWorker : FailureSource::kBroken),
               &from.trailers());
 }
 
@@ -235,12 +238,13 @@ void InferCall::AttemptFailed(Attempt* attempt, const net::GrpcStatus& status, F
   }
   if (status.ok() && answered) return Finish(status, trailers);  // an answer without a message
   const bool another_runs = !attempts_[0].over() || !attempts_[1].over();
-  if (!answering_ && another_runs && RetryPolicy::MayTryAnother(failure)) {
+  if (!answering_ && another_runs &&
+      RetryPolicy::MayTryAnother(failure, route_->calls.idempotent())) {
     GiveUpStream(*attempt);
     return;
   }
   if (TryAnother(failure)) return;
-  Finish(StatusForCaller(status, answered), trailers);
+  Finish(StatusForCaller(status, source), trailers);
 }
 
 bool InferCall::HasKilledTwo(const Attempt& attempt) {
@@ -285,7 +289,8 @@ void InferCall::TellHealth(EndpointHealth& health, const AttemptFailure& failure
 }
 
 bool InferCall::TryAnother(const AttemptFailure& failure) {
-  while (!answering_ && kept_.whole() && group_ && RetryPolicy::MayTryAnother(failure) &&
+  while (!answering_ && kept_.whole() && group_ &&
+         RetryPolicy::MayTryAnother(failure, route_->calls.idempotent()) &&
          tried_.size() < kMaxAttempts && caller_) {
     const Instant now = pool_.loop_.now();
     const BalanceChoice choice = Choose();

@@ -49,6 +49,15 @@ class InferTraits final : public CallTraits {
   mutable std::optional<std::string> found_;
 };
 
+// What keeps the call at a worker, if its model wants that and the call has it.
+std::optional<StickyKey> KeyOf(const CallRules& rules, const CallTraits& call) {
+  if (!rules.sticky()) return std::nullopt;
+  const auto& key = rules.key();
+  const auto value = key.has_header() ? call.Header(key.header()) : call.Parameter(key.parameter());
+  if (!value) return std::nullopt;
+  return StickyKey{.hash = TrafficPolicy::Hash(*value), .most_load = rules.most_load()};
+}
+
 }  // namespace
 
 InferCall::InferCall(InferCallPool& pool)
@@ -127,6 +136,7 @@ void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const 
   route_ = *route;
   record_->version = route->version;
   group_ = pool_.groups_.Of(*route_);
+  key_ = KeyOf(route_->calls, traits);
   calls_->budget().Deposit();
   kept_.Expect(head_.body_size());
   if (!head_.before().empty()) kept_.Add(net::Slice::Keep(std::string(head_.before())));
@@ -134,7 +144,7 @@ void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const 
   if (!kept_.whole()) {
     // The first piece alone is over the limit: it goes, and cannot go again.
     const BalanceChoice choice = Choose();
-    if (choice.full) return Refuse();
+    if (choice.full || !Admit()) return Refuse();
     if (!choice.index || !Try(At(choice), /*hedge=*/false)) {
       return AttemptFailed(nullptr, {absl::StatusCode::kUnavailable, ""}, FailureSource::kNeverSent,
                            nullptr);
@@ -163,8 +173,9 @@ void InferCall::FinishQuarantined() {
       "workers of model '{}' died of this request; it is not sent again", Clip(record_->model))));
 }
 
-net::GrpcStatus InferCall::StatusForCaller(const net::GrpcStatus& status, bool answered) const {
-  if (answered) {
+net::GrpcStatus InferCall::StatusForCaller(const net::GrpcStatus& status,
+                                           FailureSource source) const {
+  if (source == FailureSource::kWorker) {
     net::GrpcStatus cut = status;
     if (cut.message.size() > kMaxErrorText) cut.message = Clip(cut.message, kMaxErrorText);
     // A worker that does not say when to come back: we do.
@@ -174,7 +185,14 @@ net::GrpcStatus InferCall::StatusForCaller(const net::GrpcStatus& status, bool a
     return cut;
   }
   const std::string model = Clip(record_->model);
-  if (RetryPolicy::IsConnectionFailure({.code = status.code})) {
+  if (RetryPolicy::IsConnectionFailure({.code = status.code, .source = source})) {
+    if (source == FailureSource::kBroken && !route_->calls.idempotent()) {
+      // Without a word of when to come back, which clients take as leave to do so.
+      return ToNet(absl::UnavailableError(fmt::format(
+          "the worker of model '{}' was lost before it answered; the call may have been computed "
+          "or not, and is not sent again since the model is not idempotent",
+          model)));
+    }
     return ToNet(WithRetryDelay(absl::UnavailableError(fmt::format(
                                     "no worker of model '{}' answered; try again later", model)),
                                 kRetryDelay));
@@ -189,7 +207,10 @@ void InferCall::Finish(const net::GrpcStatus& status, const net::Headers* traile
   if (std::exchange(finished_, true)) return;
   timer_.Stop();
   hedge_timer_.Stop();
-  if (std::exchange(waiting_, false)) calls_->of(pool_.index_).room().Leave(*this);
+  if (std::exchange(waiting_, false)) {
+    calls_->of(pool_.index_).room().Leave(*this);
+    calls_->waiting().GiveBack();
+  }
   Count(status.code);
   if (ShadowCall* const shadow = std::exchange(shadow_, nullptr)) shadow->CallEnded(status.ok());
   if (caller_) {
@@ -208,9 +229,11 @@ void InferCall::Finish(const net::GrpcStatus& status, const net::Headers* traile
     }
   }
   // A worker that still works on it need not.
+  const bool left_a_place = GiveBackPlace();
   for (Attempt& attempt : attempts_) {
     if (!attempt.over()) GiveUp(attempt);
   }
+  if (left_a_place) pool_.LetIn(*calls_);
 }
 
 void InferCall::Count(absl::StatusCode code) {
@@ -250,6 +273,7 @@ void InferCall::RecycleWhenClosed() {
   fleet_.reset();
   route_.reset();
   group_.reset();
+  key_.reset();
   calls_ = nullptr;
   tried_.clear();
   deadline_ = Instant::Infinite();

@@ -118,7 +118,12 @@ class InferCall final : public net::StreamHandler {
   bool TryAnother(const AttemptFailure& failure);
   // The first attempt, or a place in the waiting room.
   void Launch();
-  // Every worker has as many calls as it is to have.
+  void Start();
+  // Whether it may be under way: as a limit of its model's calls says, if there is one.
+  bool Admit();
+  // It is not under way any more; whether a limit counted it.
+  bool GiveBackPlace();
+  // Every worker, or the model, has as many calls as it is to have.
   void Wait();
   void Refuse();
   // The request is whole, and something is in quarantine: perhaps this.
@@ -126,7 +131,7 @@ class InferCall final : public net::StreamHandler {
   // Whether the request has killed a second worker with this attempt.
   bool HasKilledTwo(const Attempt& attempt);
   void FinishQuarantined();
-  net::GrpcStatus StatusForCaller(const net::GrpcStatus& status, bool answered) const;
+  net::GrpcStatus StatusForCaller(const net::GrpcStatus& status, FailureSource source) const;
   void Finish(const absl::Status& status);
   void Finish(const net::GrpcStatus& status, const net::Headers* trailers);
   void Count(absl::StatusCode code);
@@ -142,6 +147,7 @@ class InferCall final : public net::StreamHandler {
   std::shared_ptr<const FleetSnapshot> fleet_;  // keeps what route_ borrows
   std::optional<gateway::Route> route_;
   std::shared_ptr<const BackendGroup> group_;
+  std::optional<StickyKey> key_;
   ModelCalls* calls_ = nullptr;
   ShadowCall* shadow_ = nullptr;  // a copy that compares this call's answer
   CallRecord own_record_;
@@ -154,6 +160,7 @@ class InferCall final : public net::StreamHandler {
   net::Timer hedge_timer_;
   bool held_ = false;                // until the request is whole
   bool waiting_ = false;             // in the waiting room
+  bool admitted_ = false;            // counted among those under way
   std::optional<uint64_t> suspect_;  // its fingerprint, when a worker died of it
   bool caller_ended_ = false;
   bool finished_ = false;  // the caller has been sent the end
@@ -167,6 +174,8 @@ struct InferContext {
   const BackendTable& backends;
   const ModelCallsTable& calls;
   Quarantine& quarantine;
+  // Where this gateway is; workers there come first. Empty: not said.
+  std::string zone = {};
 };
 
 // The calls of one loop and what they need.
@@ -206,6 +215,7 @@ class InferCallPool {
   // Models whose rooms are not empty.
   std::vector<ModelCalls*> crowded_;
   net::Timer room_timer_;
+  bool letting_in_ = false;
   net::FreeList<InferCall> free_;
   net::Links links_;  // the first to go: it tells calls and copies of their ends
 };

@@ -47,7 +47,7 @@ InferCallPool::InferCallPool(net::Loop& loop, size_t index, const InferContext& 
     : loop_(loop),
       index_(index),
       fleet_(context.fleet),
-      groups_(context.backends.table()),
+      groups_(context.backends.table(), context.zone),
       calls_(context.calls.table()),
       other_calls_(*context.calls.other()),
       quarantine_(context.quarantine),
@@ -76,9 +76,13 @@ void InferCallPool::Watch(ModelCalls& calls) {
 }
 
 void InferCallPool::LetIn(ModelCalls& calls) {
-  while (InferCall* const next = calls.of(index_).room().First()) {
-    if (!next->LetIn()) return;
+  // A call that goes in and ends at once leaves its place to whoever is next here.
+  if (letting_in_) return;
+  letting_in_ = true;
+  InferCall* next = nullptr;
+  while ((next = calls.of(index_).room().First()) != nullptr && next->LetIn()) {
   }
+  letting_in_ = false;
 }
 
 void InferCallPool::MindRooms() {
@@ -86,6 +90,7 @@ void InferCallPool::MindRooms() {
     ModelCalls& calls = *crowded_[i];
     LetIn(calls);
     while (InferCall* const overdue = calls.of(index_).room().Overdue(loop_.now())) {
+      calls.waiting().GiveBack();
       overdue->TurnAway();
     }
   }
@@ -94,11 +99,29 @@ void InferCallPool::MindRooms() {
 }
 
 bool InferCall::LetIn() {
-  if (Choose().full) return false;
+  if (!Admit()) return false;
+  if (Choose().full) {
+    GiveBackPlace();
+    return false;
+  }
   calls_->of(pool_.index_).room().Leave(*this);
+  calls_->waiting().GiveBack();
   waiting_ = false;
   kept_.Expect(head_.body_size());
-  Launch();
+  Start();
+  return true;
+}
+
+bool InferCall::Admit() {
+  const uint32_t most = route_->calls.most_in_flight();
+  if (most == 0 || admitted_) return true;
+  admitted_ = calls_->under_way().Take(most);
+  return admitted_;
+}
+
+bool InferCall::GiveBackPlace() {
+  if (!std::exchange(admitted_, false)) return false;
+  calls_->under_way().GiveBack();
   return true;
 }
 
@@ -108,6 +131,13 @@ void InferCall::TurnAway() {
 }
 
 void InferCall::Launch() {
+  // Those that wait come first, also when the place was left by another loop's call.
+  if (route_->calls.most_in_flight() > 0) pool_.LetIn(*calls_);
+  Start();
+}
+
+void InferCall::Start() {
+  if (!Admit()) return Wait();
   const BalanceChoice choice = Choose();
   if (choice.full) return Wait();
   if (!choice.index || !Try(At(choice), /*hedge=*/false)) {
@@ -118,10 +148,18 @@ void InferCall::Launch() {
 
 void InferCall::Wait() {
   calls_->Count(ModelCalls::Rescue::kWaited);
+  GiveBackPlace();
   waiting_ = true;
   kept_.KeepAll();
-  InferCall* const shown_out =
-      calls_->of(pool_.index_).room().Enter(*this, Urgency(kept_.Copy()), pool_.loop_.now());
+  const CallRules& rules = route_->calls;
+  // Whoever has to go for this call leaves it the place.
+  InferCall* const shown_out = calls_->of(pool_.index_)
+                                   .room()
+                                   .Enter(*this,
+                                          {.urgency = Urgency(kept_.Copy()),
+                                           .patience = rules.patience(),
+                                           .full = !calls_->waiting().Take(rules.most_waiting())},
+                                          pool_.loop_.now());
   pool_.Watch(*calls_);
   if (shown_out) shown_out->TurnAway();
 }
@@ -130,11 +168,13 @@ void InferCall::Refuse() {
   calls_->Count(ModelCalls::Rescue::kRefusal);
   pool_.pushback_.Clear();
   pool_.pushback_.Add(kPushbackHeader, fmt::format("{}", absl::ToInt64Milliseconds(kRetryDelay)));
-  const grpc::Status status = ToGrpc(WithRetryDelay(
-      absl::UnavailableError(fmt::format("every worker of model '{}' has as many calls as it "
-                                         "can answer in time; try again later",
-                                         Clip(record_->model))),
-      kRetryDelay));
+  const grpc::Status status = ToGrpc(
+      WithRetryDelay(absl::UnavailableError(fmt::format(
+                         "{} '{}' has as many calls as it {}; try again later",
+                         route_->calls.most_in_flight() == 0 ? "every worker of model" : "model",
+                         Clip(record_->model),
+                         route_->calls.most_in_flight() == 0 ? "can answer in time" : "may have")),
+                     kRetryDelay));
   Finish(net::GrpcStatus{.code = absl::StatusCode::kUnavailable,
                          .message = status.error_message(),
                          .details = status.error_details()},

@@ -10,20 +10,31 @@ void LatencyQuantile::Add(absl::Duration latency) {
   const auto bucket = static_cast<size_t>(std::log2(micros) * kPerOctave);
   ++counts_[std::min(bucket, kBuckets - 1)];
   ++sum_;
-  if (++added_ % kEvery == 0) Find();
+  if (++added_ % kEvery != 0) return;
+  quantile_ = Find(kShare);
+  if (other_share_ != kShare) other_quantile_ = Find(other_share_);
+  if (sum_ < kMost) return;
+  sum_ = 0;
+  for (uint32_t& count : counts_) sum_ += count /= 2;
 }
 
-void LatencyQuantile::Find() {
-  if (sum_ < kEnough) return;
-  const auto beyond = static_cast<uint32_t>((1 - kShare) * sum_);
+std::optional<absl::Duration> LatencyQuantile::Get(double share) {
+  if (share == kShare) return quantile_;
+  if (share != other_share_) {
+    other_share_ = share;
+    other_quantile_ = Find(share);
+  }
+  return other_quantile_;
+}
+
+std::optional<absl::Duration> LatencyQuantile::Find(double share) const {
+  if (sum_ < kEnough) return std::nullopt;
+  const auto beyond = static_cast<uint32_t>((1 - share) * sum_);
   uint32_t seen = 0;
   size_t bucket = kBuckets;
   while (bucket > 0 && seen + counts_[bucket - 1] <= beyond) seen += counts_[--bucket];
   // The upper end of the last bucket that belongs to the share.
-  quantile_ = absl::Microseconds(std::exp2(static_cast<double>(bucket) / kPerOctave));
-  if (sum_ < kMost) return;
-  sum_ = 0;
-  for (uint32_t& count : counts_) sum_ += count /= 2;
+  return absl::Microseconds(std::exp2(static_cast<double>(bucket) / kPerOctave));
 }
 
 }  // namespace torchfleet::gateway

@@ -14,7 +14,7 @@ namespace torchfleet::gateway {
 
 class LatencyQuantile {
  public:
-  // The share of answers that take no longer than what Get says.
+  // The share of answers that take no longer than what Get says, if none is asked for.
   static constexpr double kShare = 0.975;
   // Fewer answers tell nothing.
   static constexpr uint32_t kEnough = 50;
@@ -22,6 +22,9 @@ class LatencyQuantile {
   void Add(absl::Duration latency);
   // Nothing while too few are known.
   std::optional<absl::Duration> Get() const { return quantile_; }
+  // Of another share, always the same one: whenever it is another than before it is
+  // looked for.
+  std::optional<absl::Duration> Get(double share);
 
  private:
   static constexpr int kPerOctave = 4;
@@ -30,12 +33,14 @@ class LatencyQuantile {
   static constexpr uint32_t kEvery = 16;
   static constexpr uint32_t kMost = 4000;
 
-  void Find();
+  std::optional<absl::Duration> Find(double share) const;
 
   std::array<uint32_t, kBuckets> counts_ = {};
   uint32_t sum_ = 0;
   uint32_t added_ = 0;
   std::optional<absl::Duration> quantile_;
+  double other_share_ = kShare;
+  std::optional<absl::Duration> other_quantile_;
 };
 
 }  // namespace torchfleet::gateway

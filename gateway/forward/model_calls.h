@@ -23,6 +23,7 @@
 #include "absl/time/time.h"
 #include "base/clock.h"
 #include "base/snapshot.h"
+#include "gateway/admit/places.h"
 #include "gateway/admit/waiting_room.h"
 #include "gateway/forward/latency_quantile.h"
 #include "gateway/forward/retry_budget.h"
@@ -126,6 +127,10 @@ class ModelCalls {
     rescues_[static_cast<size_t>(what)].fetch_add(1, std::memory_order_relaxed);
   }
   RetryBudget& budget() { return budget_; }
+  // Taken by calls that are under way, where their number is limited, and by those
+  // that wait; of all loops.
+  Places& under_way() { return under_way_; }
+  Places& waiting() { return waiting_; }
 
   uint64_t count(Rescue what) const {
     return rescues_[static_cast<size_t>(what)].load(std::memory_order_relaxed);
@@ -136,6 +141,7 @@ class ModelCalls {
 
  private:
   RetryBudget budget_;
+  Places under_way_, waiting_;
   std::array<std::atomic<uint64_t>, static_cast<size_t>(Rescue::kCount)> rescues_ = {};
   std::vector<Counts> counts_;
 };

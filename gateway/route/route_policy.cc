@@ -78,6 +78,17 @@ absl::StatusOr<Route> OfVersion(const FleetSnapshot& fleet, std::string_view mod
                .redirected = !number};
 }
 
+absl::StatusOr<Route> ByRules(const FleetSnapshot& fleet, const registry::v1::Route& rules,
+                              const CallTraits& call, uint64_t random) {
+  const auto choice = TrafficPolicy::Choose(fleet, rules, call, random);
+  if (!choice) return Latest(fleet, rules.model());
+  ASSIGN_OR_RETURN(Route route, RoutePolicy::To(fleet, choice->target));
+  // A request without a version is every version's.
+  route.redirected = choice->target.model != rules.model();
+  route.shadow = choice->shadow;
+  return route;
+}
+
 }  // namespace
 
 absl::Status RoutePolicy::CheckName(std::string_view model, std::string_view version) {
@@ -116,16 +127,11 @@ absl::StatusOr<Route> RoutePolicy::Choose(const FleetSnapshot& fleet, std::strin
                                "try again later"),
         kRetryDelay);
   }
-  if (!version.empty()) return OfVersion(fleet, model, version);
   const auto rules = fleet.routes.find(model);
-  const auto choice = rules == fleet.routes.end()
-                          ? std::nullopt
-                          : TrafficPolicy::Choose(fleet, *rules->second, call, random);
-  if (!choice) return Latest(fleet, model);
-  ASSIGN_OR_RETURN(Route route, To(fleet, choice->target));
-  // A request without a version is every version's.
-  route.redirected = choice->target.model != model;
-  route.shadow = choice->shadow;
+  if (rules == fleet.routes.end()) return To(fleet, {.model = model, .version = version});
+  ASSIGN_OR_RETURN(Route route, version.empty() ? ByRules(fleet, *rules->second, call, random)
+                                                : OfVersion(fleet, model, version));
+  route.calls = CallRules(rules->second->calls());
   return route;
 }
 

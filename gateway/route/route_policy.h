@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "gateway/discover/fleet_snapshot.h"
+#include "gateway/route/call_rules.h"
 #include "gateway/route/traffic_policy.h"
 
 namespace torchfleet::gateway {
@@ -35,6 +36,9 @@ struct Route {
   const std::shared_ptr<const FleetVersion>* of = nullptr;
   // It is not what the request itself names: the worker has to be told.
   bool redirected = false;
+  // How the call is sent, as the route of the model says that was asked for,
+  // wherever it leads.
+  CallRules calls = {};
   // Where a copy of the call goes.
   std::optional<TrafficTarget> shadow = std::nullopt;
 };

@@ -22,6 +22,7 @@ registry::v1::Worker Announcement(const ModelSpec& spec, const WorkerIdentity& i
   worker.set_worker_id(identity.worker_id);
   worker.set_address(identity.address);
   worker.set_operator_address(identity.operator_address);
+  worker.set_zone(identity.zone);
   worker.set_model(spec.name);
   worker.set_version(spec.version);
   worker.set_platform(spec.platform);

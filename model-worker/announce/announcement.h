@@ -13,6 +13,7 @@ struct WorkerIdentity {
   // Where clients reach it.
   std::string address;
   std::string operator_address;
+  std::string zone = {};
 };
 
 registry::v1::Worker Announcement(const ModelSpec& spec, const WorkerIdentity& identity);

@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "absl/strings/numbers.h"
 #include "base/status.h"
+#include "base/utf8.h"
 
 namespace torchfleet::registry {
 namespace {
 
 constexpr size_t kMaxText = 256;
+constexpr size_t kMaxZone = 64;
 constexpr int kMaxTensors = 1024;
 
 absl::Status BadField(std::string_view field, const std::string& message) {
@@ -33,6 +37,18 @@ absl::Status CheckAddress(std::string_view field, const std::string& address) {
   return absl::OkStatus();
 }
 
+absl::Status CheckZone(const std::string& zone) {
+  if (zone.size() > kMaxZone) {
+    return BadField("zone",
+                    fmt::format("has {} bytes; expected at most {}", zone.size(), kMaxZone));
+  }
+  const bool printable =
+      std::none_of(zone.begin(), zone.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; });
+  if (printable && IsUtf8(zone)) return absl::OkStatus();
+  return BadField("zone",
+                  fmt::format("is '{}'; expected UTF-8 without control characters", Clip(zone)));
+}
+
 }  // namespace
 
 absl::Status CheckRegistration(const v1::Worker& worker, v1::WorkerState state) {
@@ -51,6 +67,7 @@ absl::Status CheckRegistration(const v1::Worker& worker, v1::WorkerState state) 
                     fmt::format("and outputs are {} and {}; expected at most {} each",
                                 worker.inputs_size(), worker.outputs_size(), kMaxTensors));
   }
+  RETURN_IF_ERROR(CheckZone(worker.zone()));
   return CheckState(state);
 }
 

@@ -17,11 +17,15 @@ using gateway::GroupJudge;
 using gateway::HedgePolicy;
 using gateway::RetryPolicy;
 
+// As a route has it that says nothing.
+constexpr size_t kMostWaiting = 1024;
+
 SimGateway::SimGateway(EventQueue& events, const GatewayOptions& options,
-                       std::vector<SimWorker*> workers, Tally& tally, uint64_t seed)
+                       std::vector<SimWorker*> workers, size_t near, Tally& tally, uint64_t seed)
     : events_(events),
       options_(options),
       workers_(std::move(workers)),
+      near_(near),
       tally_(tally),
       random_(seed),
       budget_({}, events.now()) {
@@ -30,6 +34,11 @@ SimGateway::SimGateway(EventQueue& events, const GatewayOptions& options,
     group_.push_back(health_.back().get());
   }
   events_.After(gateway::kJudgeEvery, [this] { Judge(); });
+}
+
+void SimGateway::Renewed(const SimWorker& worker) {
+  const auto at = std::find(workers_.begin(), workers_.end(), &worker) - workers_.begin();
+  health_[static_cast<size_t>(at)]->Renewed(events_.now());
 }
 
 void SimGateway::Judge() {
@@ -51,12 +60,15 @@ BalanceChoice SimGateway::Choose(const Flight& flight) {
   };
   const size_t count = workers_.size();
   if (options_.choosing == Choosing::kGateway) {
-    return BalancePolicy::Choose(count, random_(), [&](size_t i) {
+    const auto read = [&](size_t i) {
       BalanceCandidate candidate = group_[i]->Candidate(events_.now());
       candidate.full = candidate.full && options_.limits;
       candidate.tried = tried(i);
       return candidate;
-    });
+    };
+    const bool leave = !flight.tried.empty() && flight.tried.back() < near_;
+    return near_ > 0 ? BalancePolicy::ChooseNear(count, near_, leave, random_(), read)
+                     : BalancePolicy::Choose(count, random_(), read);
   }
   BalanceChoice choice;
   const size_t start = options_.choosing == Choosing::kRandom ? random_() : turn_++;
@@ -93,7 +105,9 @@ void SimGateway::Launch(const FlightPtr& flight) {
 void SimGateway::Wait(const FlightPtr& flight) {
   flight->waiting = true;
   waiting_[flight.get()] = flight;
-  if (Flight* const out = room_.Enter(*flight, 1, events_.now())) Refuse(*out);
+  if (Flight* const out =
+          room_.Enter(*flight, {.full = room_.size() >= kMostWaiting}, events_.now()))
+    Refuse(*out);
   if (!std::exchange(minding_, true)) {
     events_.After(absl::Milliseconds(1), [this] { MindRoom(); });
   }
@@ -125,6 +139,7 @@ void SimGateway::Refuse(Flight& waiting) {
 
 void SimGateway::Try(const FlightPtr& flight, size_t worker, bool hedge) {
   ++tally_.attempts;
+  if (worker < near_) ++tally_.at_home;
   auto attempt = std::make_shared<Attempt>();
   attempt->worker = worker;
   attempt->began = events_.now();
@@ -133,8 +148,8 @@ void SimGateway::Try(const FlightPtr& flight, size_t worker, bool hedge) {
   flight->tried.push_back(worker);
   flight->attempts.push_back(attempt);
   group_[worker]->Begin(0);
-  const auto back = [this](auto&& what) {
-    return [this, what] { events_.After(options_.network, what); };
+  const auto back = [this, network = NetworkTo(worker)](auto&& what) {
+    return [this, network, what] { events_.After(network, what); };
   };
   // The worker's side owns neither: what comes after the end is for nobody.
   const auto reach = [of = std::weak_ptr(flight), by = std::weak_ptr(attempt)](const auto& act) {
@@ -152,7 +167,7 @@ void SimGateway::Try(const FlightPtr& flight, size_t worker, bool hedge) {
   });
   attempt->job->lost = back([fail] { fail(FailureSource::kBroken); });
   attempt->job->refused = back([fail] { fail(FailureSource::kWorker); });
-  events_.After(options_.network, [this, job = attempt->job, worker, back, fail] {
+  events_.After(NetworkTo(worker), [this, job = attempt->job, worker, back, fail] {
     if (job->cancelled || workers_[worker]->Take(job)) return;
     back([fail] { fail(FailureSource::kNeverSent); })();
   });
@@ -232,7 +247,7 @@ void SimGateway::GiveUp(Attempt& attempt) {
   }
   group_[attempt.worker]->End(0);
   attempt.over = true;
-  events_.After(options_.network, [job = attempt.job] { job->cancelled = true; });
+  events_.After(NetworkTo(attempt.worker), [job = attempt.job] { job->cancelled = true; });
 }
 
 void SimGateway::End(const FlightPtr& flight, bool ok) {

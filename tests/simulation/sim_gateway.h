@@ -29,8 +29,9 @@ struct GatewayOptions {
   bool ejects = true;
   bool limits = true;
   absl::Duration deadline = absl::InfiniteDuration();
-  // One way, to a worker.
+  // One way, to a worker; and to one in another zone.
   absl::Duration network = absl::Microseconds(100);
+  absl::Duration cross_zone = absl::Microseconds(600);
 };
 
 // What became of the calls.
@@ -41,17 +42,21 @@ struct Tally {
     bool ok = false;
   };
   std::vector<Call> calls;
+  // Attempts in the gateway's own zone, where there are zones.
+  uint64_t at_home = 0;
   uint64_t attempts = 0, retries = 0, hedges = 0, refused = 0, ejections = 0;
 };
 
 class SimGateway {
  public:
+  // `near`: how many of the workers, the first ones, are in its own zone; 0: there
+  // are no zones.
   SimGateway(EventQueue& events, const GatewayOptions& options, std::vector<SimWorker*> workers,
-             Tally& tally, uint64_t seed);
+             size_t near, Tally& tally, uint64_t seed);
 
   void Call();
   // Another process listens where `worker` was.
-  void Renewed(size_t worker) { health_[worker]->Renewed(events_.now()); }
+  void Renewed(const SimWorker& worker);
 
  private:
   struct Attempt {
@@ -71,6 +76,9 @@ class SimGateway {
   using AttemptPtr = std::shared_ptr<Attempt>;
 
   gateway::BalanceChoice Choose(const Flight& flight);
+  absl::Duration NetworkTo(size_t worker) const {
+    return near_ == 0 || worker < near_ ? options_.network : options_.cross_zone;
+  }
   void Launch(const FlightPtr& flight);
   void Wait(const FlightPtr& flight);
   void LetIn();
@@ -89,6 +97,7 @@ class SimGateway {
   EventQueue& events_;
   const GatewayOptions options_;
   const std::vector<SimWorker*> workers_;
+  const size_t near_;
   Tally& tally_;
   std::mt19937_64 random_;
   std::vector<std::unique_ptr<gateway::EndpointHealth>> health_;

@@ -26,15 +26,32 @@ double Quantile(std::vector<absl::Duration>& all, double share) {
 
 Simulation::Simulation(const FleetOptions& options)
     : options_(options), random_(options.seed), load_(options.load) {
-  std::vector<SimWorker*> all;
   for (size_t i = 0; i < options.workers; ++i) {
     workers_.push_back(std::make_unique<SimWorker>(events_, options.worker, random_()));
-    all.push_back(workers_.back().get());
   }
   for (size_t i = 0; i < options.gateways; ++i) {
+    size_t near = 0;
+    const std::vector<SimWorker*> all = SeenBy(i, near);
     gateways_.push_back(
-        std::make_unique<SimGateway>(events_, options.gateway, all, tally_, random_()));
+        std::make_unique<SimGateway>(events_, options.gateway, all, near, tally_, random_()));
   }
+}
+
+std::vector<SimWorker*> Simulation::SeenBy(size_t gateway, size_t& near) const {
+  std::vector<SimWorker*> all, others;
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    const bool same = i % options_.zones == gateway % options_.zones;
+    (same ? all : others).push_back(workers_[i].get());
+  }
+  near = options_.zones > 1 ? all.size() : 0;
+  all.insert(all.end(), others.begin(), others.end());
+  return all;
+}
+
+SimGateway& Simulation::AGateway() {
+  if (first_share_ == 0) return *gateways_[random_() % gateways_.size()];
+  if (std::bernoulli_distribution(first_share_)(random_)) return *gateways_[0];
+  return *gateways_[1 + random_() % (gateways_.size() - 1)];
 }
 
 void Simulation::Run(absl::Duration length) {
@@ -48,7 +65,7 @@ void Simulation::NextCall(Instant end) {
   const Instant when = events_.now() + absl::Seconds(gap(random_));
   if (when >= end) return;
   events_.At(when, [this, end] {
-    gateways_[random_() % gateways_.size()]->Call();
+    AGateway().Call();
     NextCall(end);
   });
 }
@@ -57,7 +74,7 @@ void Simulation::KillAndRestart(size_t i, absl::Duration after) {
   workers_[i]->Kill();
   events_.After(after, [this, i] {
     workers_[i]->Start();
-    for (const auto& gateway : gateways_) gateway->Renewed(i);
+    for (const auto& gateway : gateways_) gateway->Renewed(*workers_[i]);
   });
 }
 
@@ -80,6 +97,8 @@ Figures Simulation::Measure(absl::Duration from, absl::Duration to) const {
   figures.p99 = Quantile(took, 0.99);
   figures.attempts_per_call = static_cast<double>(tally_.attempts) /
                               static_cast<double>(std::max<size_t>(1, tally_.calls.size()));
+  figures.at_home = static_cast<double>(tally_.at_home) /
+                    static_cast<double>(std::max<uint64_t>(1, tally_.attempts));
   figures.refused = tally_.refused;
   return figures;
 }

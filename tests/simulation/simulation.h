@@ -16,6 +16,8 @@ namespace torchfleet::simulation {
 struct FleetOptions {
   size_t workers = 8;
   size_t gateways = 1;
+  // Workers and gateways are in so many zones, in turn.
+  size_t zones = 1;
   // Of what all workers can answer.
   double load = 0.6;
   WorkerOptions worker = {};
@@ -31,6 +33,8 @@ struct Figures {
   double goodput = 0;
   // Of all calls, whenever they began.
   double attempts_per_call = 0;
+  // Of all attempts.
+  double at_home = 0;
   uint64_t refused = 0;
 };
 
@@ -42,6 +46,8 @@ class Simulation {
   void Run(absl::Duration length);
   // As many times as many calls.
   void SetLoad(double load) { load_ = load; }
+  // The share of the calls that comes to the first gateway; 0: an equal one.
+  void SetFirstShare(double share) { first_share_ = share; }
   absl::Duration age() const { return events_.now() - began_; }
 
   SimWorker& worker(size_t i) { return *workers_[i]; }
@@ -56,12 +62,15 @@ class Simulation {
 
  private:
   void NextCall(Instant end);
+  SimGateway& AGateway();
+  // All of them, those of a gateway's own zone first, and how many these are.
+  std::vector<SimWorker*> SeenBy(size_t gateway, size_t& near) const;
 
   const FleetOptions options_;
   EventQueue events_;
   const Instant began_ = events_.now();
   std::mt19937_64 random_;
-  double load_;
+  double load_, first_share_ = 0;
   Tally tally_;
   std::vector<std::unique_ptr<SimWorker>> workers_;
   std::vector<std::unique_ptr<SimGateway>> gateways_;

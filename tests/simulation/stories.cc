@@ -63,4 +63,28 @@ Overload ThreeTimes(FleetOptions options) {
   return {between(5, 20), between(20, 80), between(82, 100)};
 }
 
+Zones TwoZones(FleetOptions options) {
+  options.zones = options.gateways = 2;
+  Zones figures;
+  {
+    Simulation fleet(options);
+    fleet.Run(absl::Seconds(60));
+    figures.even = fleet.Measure(absl::Seconds(5), absl::Seconds(60));
+  }
+  options.load = 0.4;
+  {
+    Simulation fleet(options);
+    fleet.Run(absl::Seconds(10));
+    for (size_t i = 0; i < fleet.workers(); i += 2) fleet.worker(i).Kill();
+    fleet.Run(absl::Seconds(50));
+    figures.down = fleet.Measure(absl::Seconds(10), absl::Seconds(60));
+  }
+  options.load = 0.9;
+  Simulation fleet(options);
+  fleet.SetFirstShare(1.5 / 1.8);
+  fleet.Run(absl::Seconds(60));
+  figures.uneven = fleet.Measure(absl::Seconds(5), absl::Seconds(60));
+  return figures;
+}
+
 }  // namespace torchfleet::simulation

@@ -29,4 +29,12 @@ struct Overload {
 };
 Overload ThreeTimes(FleetOptions options);
 
+// Two zones, each with a gateway and half of the workers.
+struct Zones {
+  // As many calls in both; one zone's workers dead; half as many again in one zone as
+  // its workers can answer, and a fifth of that in the other.
+  Figures even, down, uneven;
+};
+Zones TwoZones(FleetOptions options);
+
 }  // namespace torchfleet::simulation

@@ -97,6 +97,20 @@ TEST_CASE("Simulation: hundreds of workers and many gateways", "[simulation]") {
   CHECK(figures.p99 < 200);
 }
 
+TEST_CASE("Simulation: calls stay in their zone, but where they would wait", "[simulation]") {
+  for (const uint64_t seed : {1, 2, 3}) {
+    const Zones figures = TwoZones({.seed = seed});
+    CAPTURE(seed, figures.even.at_home, figures.even.p99, figures.down.p99, figures.uneven.goodput,
+            figures.uneven.p99, figures.uneven.refused);
+    CHECK(figures.even.failed == 0);
+    CHECK(figures.even.at_home > 0.95);
+    // Nobody takes them out of the fleet here: every five seconds they are tried again.
+    CHECK(figures.down.failed * 1000 <= figures.down.calls);
+    CHECK(figures.uneven.failed == 0);
+    CHECK(figures.uneven.goodput >= 0.88);
+  }
+}
+
 // Run with "[figures]" for the tables of docs/decisions.
 TEST_CASE("Simulation: figures beside plain choices", "[.][figures]") {
   const std::pair<const char*, GatewayOptions> rows[] = {
@@ -130,6 +144,11 @@ TEST_CASE("Simulation: figures beside plain choices", "[.][figures]") {
   for (const auto& [name, gateway] : rows) {
     print("2 % stragglers", name, Stragglers({.gateway = gateway}));
   }
+  const Zones zones = TwoZones({});
+  print("two zones, even", "the gateway", zones.even);
+  print("one of two zones down", "the gateway", zones.down);
+  print("1.5 × in one of two zones", "the gateway", zones.uneven);
+  std::printf("at home: %.3f, %.3f\n", zones.even.at_home, zones.uneven.at_home);
   for (const auto& [name, gateway] : rows) print("all down", name, AllDown({.gateway = gateway}));
   for (const auto& [name, gateway] : rows) {
     FleetOptions options{.gateways = 4, .gateway = gateway};

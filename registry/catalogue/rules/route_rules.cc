@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/status.h"
+#include "registry/catalogue/rules/call_policy_rules.h"
 #include "registry/catalogue/rules/fields.h"
 #include "registry/catalogue/rules/references.h"
 
@@ -114,6 +115,7 @@ absl::Status CheckRoute(const v1::Route& route) {
     }
     RETURN_IF_ERROR(CheckRule(at, route.rules(i), route.model()));
   }
+  RETURN_IF_ERROR(CheckCallPolicy(route.calls()));
   if (const size_t named = ModelsNamed(route).size(); named > kMaxModelsNamed) {
     return FieldError("route.rules",
                       fmt::format("name {} models; expected at most {}", named, kMaxModelsNamed));

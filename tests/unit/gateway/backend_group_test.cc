@@ -20,18 +20,22 @@ registry::v1::Endpoint At(int host, const std::string& model, const std::string&
 }
 
 struct Gateway {
+  explicit Gateway(const std::string& zone = {}) : groups(backends.table(), zone) {}
   void Hear(const registry::v1::WatchResponse& response) {
     const FleetChange change = fleet.Apply(response, Instant()).change;
     backends.Update(change.addresses, Instant());
   }
   std::shared_ptr<const BackendGroup> Group(const std::string& model) {
     held = fleet.Snapshot();
-    return groups.Of(*RoutePolicy::Choose(held, model, ""));
+    auto route = *RoutePolicy::Choose(held, model, "");
+    route.calls = calls;
+    return groups.Of(route);
   }
 
   Fleet fleet;
   BackendTable backends;
-  BackendGroups groups{backends.table()};
+  BackendGroups groups;
+  CallRules calls;
   FleetSnapshot held;
 };
 
@@ -97,6 +101,51 @@ TEST_CASE("BackendGroups: are the table's backends of the route, whatever happen
       }
     }
   }
+}
+
+TEST_CASE("BackendGroups: those of the gateway's own zone come first", "[gateway][group][zone]") {
+  const auto in = [](int host, const std::string& zone) {
+    auto endpoint = At(host, "m");
+    endpoint.mutable_worker()->set_zone(zone);
+    return endpoint;
+  };
+  Gateway gateway("east");
+  gateway.Hear(MakeSnapshot("i", {in(1, "west"), in(2, "east"), in(3, ""), in(4, "east")}));
+  const auto before = gateway.Group("m");
+  CHECK(Addresses(*before) ==
+        std::vector<std::string>{"10.0.0.2:1", "10.0.0.4:1", "10.0.0.1:1", "10.0.0.3:1"});
+  CHECK(before->near == 2);
+  gateway.Hear(MakeDelta("i", {in(5, "east")}, {"w2", "w1"}));
+  const auto after = gateway.Group("m");
+  CHECK(Addresses(*after) == std::vector<std::string>{"10.0.0.4:1", "10.0.0.5:1", "10.0.0.3:1"});
+  CHECK(after->near == 2);
+  CHECK(after->backends[0] == before->backends[1]);
+  CHECK(after->backends[2] == before->backends[3]);
+}
+
+TEST_CASE("BackendGroups: a ring only where calls have keys, and the same while the names are",
+          "[gateway][group][hash]") {
+  Gateway gateway;
+  gateway.Hear(MakeSnapshot("i", {At(1, "m"), At(2, "m")}));
+  CHECK_FALSE(gateway.Group("m")->ring);
+  registry::v1::CallPolicy policy;
+  policy.mutable_consistent_hash()->set_header("x-user");
+  gateway.calls = CallRules(policy);
+  const auto before = gateway.Group("m");
+  REQUIRE(before->ring);
+  CHECK(before->ring->size() == 2);
+  CHECK(gateway.Group("m") == before);
+  // One restarts at another address.
+  auto moved = At(3, "m");
+  moved.mutable_worker()->set_worker_id("w1");
+  moved.set_epoch(2);
+  gateway.Hear(MakeDelta("i", {moved}, {}));
+  const auto after = gateway.Group("m");
+  CHECK(after != before);
+  CHECK(after->ring == before->ring);
+  CHECK(Addresses(*after) == std::vector<std::string>{"10.0.0.3:1", "10.0.0.2:1"});
+  gateway.Hear(MakeDelta("i", {}, {"w1"}));
+  CHECK(gateway.Group("m")->ring->size() == 1);
 }
 
 }  // namespace

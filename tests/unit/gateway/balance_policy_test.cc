@@ -104,5 +104,67 @@ TEST_CASE("BalancePolicy: reads few of many", "[gateway][balance]") {
   CHECK(reads <= 2'010);
 }
 
+TEST_CASE("BalancePolicy: what was tried near is tried elsewhere then, if it may",
+          "[gateway][balance][zone]") {
+  const BalanceCandidate tried{.tried = true};
+  const auto again = [](const Candidates& all, size_t near, uint64_t random) {
+    return BalancePolicy::ChooseNear(all.size(), near, /*leave=*/true, random,
+                                     [&](size_t i) { return all[i]; });
+  };
+  for (const uint64_t random : {0, 1, 2, 77}) {
+    CHECK(again({tried, {}, {}, kAside}, 2, random).index == 2);
+    CHECK(again({tried, {}, kAside}, 2, random).index == 1);
+    CHECK(again({tried, {}, tried}, 2, random).index == 1);
+    CHECK_FALSE(again({tried, tried}, 1, random).index);
+  }
+}
+
+TEST_CASE("BalancePolicy: near ones first, others where a call would wait less",
+          "[gateway][balance][zone]") {
+  struct Row {
+    std::string name;
+    Candidates near, others;
+    // Among all, the near ones first.
+    std::optional<size_t> choice;
+    bool full = false;
+  };
+  const BalanceCandidate full{.full = true}, tried{.tried = true}, idle{.latency = 1};
+  const BalanceCandidate busy{.load = 4, .latency = 1, .weight = 4};
+  const std::vector<Row> rows = {
+      {"idle at home", {idle}, {idle}, 0},
+      {"idle at home, if slower", {{.latency = 9}}, {idle}, 0},
+      {"a slot is free at home", {{.load = 3, .latency = 1, .weight = 4}}, {idle}, 0},
+      {"busy at home, idle away", {busy}, {idle}, 1},
+      {"busy at home, as busy away", {busy}, {busy}, 0},
+      {"busy at home, idle but far away", {busy}, {{.latency = 5}}, 0},
+      {"an idle newcomer at home", {{.latency = 1, .weight = 0.1}}, {busy}, 0},
+      {"a newcomer at home, idle away", {{.load = 1, .weight = 0.1}}, {idle}, 1},
+      {"full at home", {full}, {busy}, 1},
+      {"full everywhere", {full}, {full}, std::nullopt, true},
+      {"tried at home", {tried}, {busy}, 1},
+      {"tried at home, full away", {tried}, {full}, std::nullopt, true},
+      {"tried everywhere", {tried}, {tried}, std::nullopt},
+      {"aside at home", {kAside}, {busy}, 1},
+      {"aside at home, full away", {kAside}, {full}, std::nullopt, true},
+      {"full at home, aside away", {full}, {kAside}, std::nullopt, true},
+      {"aside everywhere", {kAside}, {kAside}, 0},
+      {"slow at home", {kSlow}, {busy}, 1},
+      {"slow everywhere", {kSlow}, {{.standing = Standing::kSlow, .load = 3}}, 0},
+      {"busy at home, slow away", {busy}, {kSlow}, 0},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.name);
+    Candidates all = row.near;
+    all.insert(all.end(), row.others.begin(), row.others.end());
+    for (const uint64_t random : {0, 1, 2, 77}) {
+      const BalanceChoice choice = BalancePolicy::ChooseNear(
+          all.size(), row.near.size(), /*leave=*/false, random, [&](size_t i) { return all[i]; });
+      CHECK(choice.index == row.choice);
+      CHECK(choice.full == row.full);
+      CHECK(choice.aside == (row.choice && all[*row.choice].standing == Standing::kAside));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace torchfleet::gateway

@@ -20,6 +20,19 @@ TEST_CASE("LatencyQuantile: nothing of a few, then what nearly all take", "[gate
   CHECK(*quantile.Get() >= absl::Milliseconds(200));
 }
 
+TEST_CASE("LatencyQuantile: of the share that is asked for", "[gateway][hedge]") {
+  LatencyQuantile quantile;
+  CHECK_FALSE(quantile.Get(0.5));
+  for (int i = 0; i < 1600; ++i) quantile.Add(absl::Milliseconds(i % 10 == 0 ? 200 : 10));
+  CHECK(*quantile.Get(0.5) <= absl::Milliseconds(12));
+  CHECK(*quantile.Get(0.975) >= absl::Milliseconds(200));
+  CHECK(quantile.Get(LatencyQuantile::kShare) == quantile.Get());
+  // It follows, too.
+  CHECK(*quantile.Get(0.8) <= absl::Milliseconds(12));
+  for (int i = 0; i < 1600; ++i) quantile.Add(absl::Milliseconds(200));
+  CHECK(*quantile.Get(0.8) >= absl::Milliseconds(200));
+}
+
 TEST_CASE("LatencyQuantile: forgets", "[gateway][hedge]") {
   LatencyQuantile quantile;
   for (int i = 0; i < 100'000; ++i) quantile.Add(absl::Seconds(1));

@@ -28,6 +28,8 @@ TEST_CASE("CheckRegistration: takes what workers say of themselves", "[registry]
   registration.mutable_worker()->set_version("9223372036854775807");
   registration.set_state(v1::WORKER_STATE_STARTING);
   CHECK(Check(registration).ok());
+  registration.mutable_worker()->set_zone("Gebäude 3 / rack 12");
+  CHECK(Check(registration).ok());
 }
 
 TEST_CASE("CheckRegistration: names the field that is wrong", "[registry][state]") {
@@ -47,7 +49,13 @@ TEST_CASE("CheckRegistration: names the field that is wrong", "[registry][state]
   const auto version = [](std::string value) {
     return Row{"version", [=](Register& r) { r.mutable_worker()->set_version(value); }};
   };
+  const auto zone = [](std::string value) {
+    return Row{"zone", [=](Register& r) { r.mutable_worker()->set_zone(value); }};
+  };
   const Row rows[] = {
+      zone(std::string(65, 'x')),
+      zone("a\nb"),
+      zone("\xFF"),
       id(""),
       id(std::string(257, 'x')),
       address(""),

@@ -72,8 +72,16 @@ TEST_CASE("CatalogueText: one in lines", "[cli][catalogue]") {
   CHECK(
       route.find("rule 1    every call -> 3=90 cnn/latest=10, split by x-user, 5% copied to 4\n") !=
       std::string::npos);
-  CHECK(RouteAsText(Parsed<v1::Route>("model: 'm'")).find("else      latest\n") !=
+  CHECK(RouteAsText(Parsed<v1::Route>("model: 'm'")).find("else      latest\nrevision") !=
         std::string::npos);
+  const std::string calls = RouteAsText(Parsed<v1::Route>(
+      "model: 'm' calls { idempotent: false consistent_hash { parameter: 'sequence_id' "
+      "max_load_percent: 150 } admission { max_in_flight: 8 max_waiting: 16 max_wait_ms: 100 } }"));
+  CAPTURE(calls);
+  CHECK(calls.find("calls     not idempotent, to the same worker by parameter sequence_id up to "
+                   "150% of the mean, 8 in flight, 16 waiting, for 100 ms\n") != std::string::npos);
+  CHECK(RouteAsText(Parsed<v1::Route>("model: 'm' calls { hedging { percentile: 90 } }"))
+            .find("calls     hedged after the 90th percentile\n") != std::string::npos);
 }
 
 }  // namespace
