@@ -30,10 +30,11 @@ def put_model(registry, name, versions, **aliases):
     assert code in (200, 201), answer
 
 
-def put_route(registry, model, *rules, force=False):
+def put_route(registry, model, *rules, force=False, calls=None):
     code, answer = send(registry.operator_address,
                         f"/v1/routes/{model}{'?force=true' if force else ''}",
-                        {"model": model, "rules": list(rules)}, "PUT")
+                        {"model": model, "rules": list(rules),
+                         **({"calls": calls} if calls else {})}, "PUT")
     assert code == 200, answer
 
 
