@@ -56,8 +56,8 @@ class BalancePolicy {
   template <typename Read>
   static BalanceChoice Choose(size_t count, uint64_t random, const Read& read);
 
-  // The same where the first `near` are near. `leave`: one of these was tried last; what
-  // befell the call there may befall all that are in one place, so the others come
+  // The same where the first `near` are near. `leave`: one of these has failed the
+  // call; what befell that may befall all that are in one place, so the others come
   // first.
   template <typename Read>
   static BalanceChoice ChooseNear(size_t count, size_t near, bool leave, uint64_t random,
@@ -123,9 +123,12 @@ BalanceChoice BalancePolicy::ChooseNear(size_t count, size_t near, bool leave, u
 template <typename Read>
 BalanceChoice BalancePolicy::NearFirst(size_t count, size_t near, uint64_t random,
                                        const Read& read) {
-  const BalanceChoice home = Choose(near, random, read);
+  BalanceChoice home;
   BalanceCandidate at_home;
-  if (home.index && !home.aside) {
+  // Where a call would wait with one pair of those that are near, there is another.
+  for (int look = 0; look < 2; ++look) {
+    home = Choose(near, Next(random), read);
+    if (!home.index || home.aside) break;
     at_home = read(*home.index);
     if (WillDo(at_home) && at_home.load < at_home.weight) return home;
   }

@@ -26,10 +26,11 @@ BalanceChoice BackendGroup::Choose(Instant now, uint64_t random,
   }
   if (near > 0 && near < backends.size()) {
     const auto home = std::span(backends).first(near);
+    // Beside one that is slow the call may stay.
     const bool leave =
-        !tried.empty() && std::any_of(home.begin(), home.end(), [&](const auto& backend) {
-          return backend.get() == tried.back();
-        });
+        !tried.empty() && tried.back()->health().Candidate(now).standing == Standing::kAside &&
+        std::any_of(home.begin(), home.end(),
+                    [&](const auto& backend) { return backend.get() == tried.back(); });
     return BalancePolicy::ChooseNear(backends.size(), near, leave, random, read);
   }
   return BalancePolicy::Choose(backends.size(), random, read);

@@ -66,7 +66,9 @@ BalanceChoice SimGateway::Choose(const Flight& flight) {
       candidate.tried = tried(i);
       return candidate;
     };
-    const bool leave = !flight.tried.empty() && flight.tried.back() < near_;
+    const bool leave =
+        !flight.tried.empty() && flight.tried.back() < near_ &&
+        group_[flight.tried.back()]->Candidate(events_.now()).standing == gateway::Standing::kAside;
     return near_ > 0 ? BalancePolicy::ChooseNear(count, near_, leave, random_(), read)
                      : BalancePolicy::Choose(count, random_(), read);
   }
