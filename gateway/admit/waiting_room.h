@@ -4,11 +4,11 @@
 // and nobody for longer than makes sense.
 //
 // Callers who wait for their answers before they call again form a line that does
-// not grow: they may wait for their patience. Once somebody has waited for so long in
+// not grow: they may wait for kPatience. Once somebody has waited for so long in
 // vain there are more calls than can be answered, and waiting only makes all of
 // them late: from then on, until nobody has for a while, nobody waits for longer
-// than kHurry. Full, it shows out the least urgent one that came last for one that
-// is more urgent.
+// than kHurry, but who brings a patience of its own. Full, it shows out the least
+// urgent one that came last for one that is more urgent.
 //
 // Source: K. Nichols and V. Jacobson, "Controlling Queue Delay" (CoDel), 2012, as
 // simplified by B. Maurer, "Fail at Scale", 2015; here a line that stands is no
@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -38,7 +39,8 @@ class WaitingRoom {
   struct Terms {
     // The lower the sooner.
     uint32_t urgency = 1;
-    absl::Duration patience = kPatience;
+    // However others fare. Not set: for kPatience, or kHurry.
+    std::optional<absl::Duration> patience = std::nullopt;
     // There is no room for one more.
     bool full = false;
   };
@@ -48,7 +50,7 @@ class WaitingRoom {
   Waiter* Enter(Waiter& waiter, const Terms& terms, Instant now) {
     Waiter* shown_out = nullptr;
     if (terms.full) {
-      hurry_until_ = now + kPatience;
+      Hurry(now);
       if (line_.empty()) return &waiter;
       const auto last = std::prev(line_.end());
       if (last->first.first <= terms.urgency) return &waiter;
@@ -56,6 +58,7 @@ class WaitingRoom {
       line_.erase(last);
     }
     line_.emplace(Place{terms.urgency, count_++}, Entry{&waiter, now, terms.patience});
+    soonest_ = std::min(soonest_, now + terms.patience.value_or(kHurry));
     return shown_out;
   }
   // It waits no more; it need not be here.
@@ -71,12 +74,18 @@ class WaitingRoom {
   Waiter* First() const { return line_.empty() ? nullptr : line_.begin()->second.waiter; }
   // Takes out one who has waited too long; null for nobody.
   Waiter* Overdue(Instant now) {
-    const absl::Duration most = now < hurry_until_ ? kHurry : absl::InfiniteDuration();
+    if (now < soonest_) return nullptr;
+    const absl::Duration usual = now < hurry_until_ ? kHurry : kPatience;
+    Instant soonest = Instant::Infinite();
     for (auto entry = line_.begin(); entry != line_.end(); ++entry) {
-      if (now - entry->second.since < std::min(most, entry->second.patience)) continue;
-      hurry_until_ = now + kPatience;
-      return Take(entry);
+      const Instant due = entry->second.since + entry->second.patience.value_or(usual);
+      if (due <= now) {
+        Hurry(now);
+        return Take(entry);
+      }
+      soonest = std::min(soonest, due);
     }
+    soonest_ = soonest;
     return nullptr;
   }
   bool empty() const { return line_.empty(); }
@@ -87,10 +96,14 @@ class WaitingRoom {
   struct Entry {
     Waiter* waiter;
     Instant since;
-    absl::Duration patience;
+    std::optional<absl::Duration> patience;
   };
   using Line = std::map<Place, Entry>;
 
+  void Hurry(Instant now) {
+    if (hurry_until_ <= now) soonest_ = Instant();
+    hurry_until_ = now + kPatience;
+  }
   Waiter* Take(typename Line::iterator entry) {
     Waiter* const waiter = entry->second.waiter;
     line_.erase(entry);
@@ -100,6 +113,8 @@ class WaitingRoom {
   Line line_;
   uint64_t count_ = 0;
   Instant hurry_until_;
+  // Before then nobody has waited for too long.
+  Instant soonest_ = Instant::Infinite();
 };
 
 }  // namespace torchfleet::gateway

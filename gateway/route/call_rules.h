@@ -3,6 +3,7 @@
 // what it does not say filled in. Pure; borrows from the snapshot of the fleet.
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/time/time.h"
 #include "torchfleet/registry/v1/catalogue.pb.h"
@@ -33,8 +34,10 @@ class CallRules {
   uint32_t most_waiting() const {
     return static_cast<uint32_t>(Or(policy_->admission().max_waiting(), 1024));
   }
-  absl::Duration patience() const {
-    return absl::Milliseconds(Or(policy_->admission().max_wait_ms(), 250));
+  // How long one waits; not set: as the waiting room has it.
+  std::optional<absl::Duration> patience() const {
+    const uint32_t said = policy_->admission().max_wait_ms();
+    return said == 0 ? std::nullopt : std::optional(absl::Milliseconds(said));
   }
 
  private:

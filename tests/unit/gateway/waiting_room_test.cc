@@ -82,13 +82,16 @@ TEST_CASE("WaitingRoom: full of those who wait elsewhere, it takes nobody", "[ga
 TEST_CASE("WaitingRoom: each waits for as long as it is to", "[gateway][admit]") {
   Room room;
   std::string hasty = "hasty", patient = "patient";
+  std::string other = "other";
   room.Enter(patient, {.patience = absl::Seconds(1)}, At(0));
-  room.Enter(hasty, {.patience = absl::Milliseconds(2)}, At(1000));
+  room.Enter(hasty, {.patience = absl::Milliseconds(2)}, At(10));
+  CHECK(room.Overdue(At(11)) == nullptr);
+  CHECK(room.Overdue(At(12)) == &hasty);
+  // From now on others are in a hurry, but not who is to wait for so long.
+  room.Enter(other, {}, At(20));
+  CHECK(room.Overdue(At(25)) == &other);
   CHECK(room.Overdue(At(999)) == nullptr);
   CHECK(room.Overdue(At(1000)) == &patient);
-  // Hurry is no reason to wait longer.
-  CHECK(room.Overdue(At(1001)) == nullptr);
-  CHECK(room.Overdue(At(1002)) == &hasty);
 }
 
 TEST_CASE("WaitingRoom: who leaves is not called", "[gateway][admit]") {
