@@ -33,7 +33,7 @@ template <typename Waiter>
 class WaitingRoom {
  public:
   static constexpr absl::Duration kPatience = absl::Milliseconds(250);
-  static constexpr absl::Duration kHurry = absl::Milliseconds(5);
+  static constexpr absl::Duration kHurry = absl::Milliseconds(2);
 
   // How somebody waits.
   struct Terms {

@@ -51,8 +51,8 @@ TEST_CASE("WaitingRoom: once somebody waited in vain nobody waits long", "[gatew
   CHECK(room.Overdue(At(250)) == &two);
   CHECK(room.Overdue(At(250)) == nullptr);
   room.Enter(three, {}, At(490));
-  CHECK(room.Overdue(At(494)) == nullptr);
-  CHECK(room.Overdue(At(495)) == &three);
+  CHECK(room.Overdue(At(491)) == nullptr);
+  CHECK(room.Overdue(At(492)) == &three);
   // That goes on until nobody was shown out for a while.
   room.Enter(one, {}, At(750));
   CHECK(room.Overdue(At(999)) == nullptr);
