@@ -126,6 +126,7 @@ absl::StatusOr<Route> RoutePolicy::Choose(const FleetSnapshot& fleet, std::strin
   // A request without a version is every version's.
   route.redirected = choice->target.model != model;
   route.shadow = choice->shadow;
+  route.trial = choice->trial;
   return route;
 }
 
