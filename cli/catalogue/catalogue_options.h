@@ -15,8 +15,8 @@ namespace torchfleet::cli {
 struct CanaryWords {
   // The version on trial, and the one beside it: version or alias, with
   // OTHER-MODEL/ before it.
-  std::string version;
-  std::string stable;
+  std::string version = {};
+  std::string stable = {};
   std::string steps = "1,5,25,50,100";
   absl::Duration step_time = absl::Minutes(1);
   uint32_t min_calls = 0;

@@ -71,7 +71,7 @@ CanaryStanding CanaryPolicy::Errors(const TrialFigures& seen, const CanaryLimits
   const SideFigures& canary = seen.canary;
   if (canary.calls == 0) return CanaryStanding::kAsGood;
   const bool alone = seen.targets.calls < kFewestOfTargets;
-  const double allowed = alone ? 0.5 : limits.more_errors;
+  const double allowed = alone ? std::max(0.5, limits.more_errors) : limits.more_errors;
   if (canary.failed >= kFewestFailed) {
     const double least =
         alone ? Wilson(canary, kErrorZ).low : LeastDifference(canary, seen.targets, kErrorZ);
