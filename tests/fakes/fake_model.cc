@@ -4,7 +4,6 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <new>
 #include <stdexcept>
 #include <thread>
@@ -57,12 +56,6 @@ class FakeModel : public Model {
   int runs_ = 0;
 };
 
-bool IsKnown(const std::string& behaviour) {
-  constexpr const char* kKnown[] = {"echo",   "delay",       "throw", "bad_alloc",
-                                    "poison", "wrong_shape", "wrong", "crash"};
-  return std::find(std::begin(kKnown), std::end(kKnown), behaviour) != std::end(kKnown);
-}
-
 std::string Parameter(const ModelSpec& spec, const std::string& name,
                       const std::string& otherwise) {
   const auto found = spec.parameters.find(name);
@@ -78,20 +71,22 @@ absl::StatusOr<std::unique_ptr<Model>> LoadFakeModel(const ModelFile& file, cons
   if (content == "corrupt") {
     return absl::FailedPreconditionError(file.path().string() + " is corrupt");
   }
-  if (!IsKnown(content)) return MakeFakeModel(spec);
   ModelSpec version = spec;
   version.parameters["fake"] = content;
-  return MakeFakeModel(version);
+  auto own = MakeFakeModel(version);
+  return own.ok() ? std::move(own) : MakeFakeModel(spec);
 }
 
 absl::StatusOr<std::unique_ptr<Model>> MakeFakeModel(const ModelSpec& spec) {
   const std::string behaviour = Parameter(spec, "fake", "echo");
-  if (!IsKnown(behaviour)) {
-    return absl::FailedPreconditionError("no fake model behaves like '" + behaviour + "'");
+  for (const char* known :
+       {"echo", "delay", "throw", "bad_alloc", "poison", "wrong_shape", "wrong", "crash"}) {
+    if (behaviour != known) continue;
+    const auto delay = std::chrono::milliseconds(
+        behaviour == "delay" ? std::atoi(Parameter(spec, "delay_ms", "100").c_str()) : 0);
+    return std::make_unique<FakeModel>(spec, behaviour, delay);
   }
-  const auto delay = std::chrono::milliseconds(
-      behaviour == "delay" ? std::atoi(Parameter(spec, "delay_ms", "100").c_str()) : 0);
-  return std::make_unique<FakeModel>(spec, behaviour, delay);
+  return absl::FailedPreconditionError("no fake model behaves like '" + behaviour + "'");
 }
 
 }  // namespace torchfleet::worker
