@@ -1,14 +1,17 @@
 #include "gateway/gateway_server.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <thread>
 #include <utility>
 
 #include "base/log.h"
 #include "base/status.h"
 #include "gateway/discover/fleet_age.h"
+#include "gateway/metrics/canary_metrics.h"
 #include "registry/client/registry_channel.h"
 
 namespace torchfleet::gateway {
@@ -23,10 +26,20 @@ absl::Status CheckWorker(const std::string& address) {
       fmt::format("the worker's address is '{}'; expected host:port", Clip(address)));
 }
 
+// As the audit trail of the catalogue names it; `address`: as bound.
+std::string Actor(const std::string& address) {
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) host[0] = '\0';
+  return fmt::format("gateway {}{}", host.data(), address.substr(address.rfind(':')));
+}
+
 }  // namespace
 
 GatewayServer::GatewayServer(size_t loops)
-    : backends_(loops), calls_(clock_.Now(), loops), front_(fleet_, backends_, calls_, clock_) {}
+    : backends_(loops),
+      calls_(clock_.Now(), loops),
+      trials_(loops),
+      front_(fleet_, backends_, calls_, clock_) {}
 
 absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const GatewayOptions& options) {
   RETURN_IF_ERROR(options.worker.empty() ? registry::ParseAddresses(options.registry).status()
@@ -58,7 +71,7 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
                                 .access_log = options.access_log},
                                {&gateway->front_},
                                {gateway->fleet_, gateway->backends_, gateway->calls_,
-                                gateway->quarantine_, options.zone}));
+                                gateway->quarantine_, gateway->trials_, options.zone}));
   const std::atomic<bool>* connected = &gateway->registry_connected_;
   if (options.worker.empty()) {
     auto* self = gateway.get();
@@ -70,6 +83,10 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
     connected = &gateway->follower_->connected();
     gateway->operators_->Register(std::make_shared<FleetAge>(gateway->follower_->known_at()));
     gateway->follower_->Start();
+    gateway->operators_->Register(std::make_shared<CanaryMetrics>(gateway->trials_));
+    gateway->canaries_ = std::make_unique<CanaryWatch>(
+        options.registry, Actor(gateway->edge_->address()), gateway->trials_, gateway->clock_);
+    gateway->canaries_->Start();
   } else {
     gateway->Publish(FleetSnapshot::ForWorker(options.worker),
                      {.addresses = {{options.worker, 0}}});
@@ -89,6 +106,7 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
 GatewayServer::~GatewayServer() {
   // The front end first: nothing below it may vanish while a call runs.
   if (edge_) Drain(absl::ZeroDuration());
+  canaries_.reset();
   if (follower_) follower_->Stop();
   operators_.reset();
 }
@@ -107,6 +125,7 @@ void GatewayServer::Publish(const FleetSnapshot& fleet, const FleetChange& chang
   if (!change.new_models.empty()) calls_.Add(change.new_models, clock_.Now());
   // Before the snapshot, so that whatever a call is routed to is there.
   backends_.Update(change.addresses, clock_.Now());
+  if (change.catalogue) trials_.Update(fleet);
   // The last holder of an old one frees what it does not share: that is to be
   // this thread, not a call's.
   retired_.push_back(fleet_.Get());

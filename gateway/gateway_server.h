@@ -19,8 +19,10 @@
 #include "gateway/edge/edge.h"
 #include "gateway/edge/inference_front.h"
 #include "gateway/forward/backend.h"
+#include "gateway/forward/canary_watch.h"
 #include "gateway/forward/model_calls.h"
 #include "gateway/forward/quarantine.h"
+#include "gateway/forward/trial_calls.h"
 #include "gateway/forward/worker_watch.h"
 #include "gateway/metrics/gateway_metrics.h"
 
@@ -77,6 +79,7 @@ class GatewayServer {
   BackendTable backends_;
   ModelCallsTable calls_;
   Quarantine quarantine_;
+  TrialTable trials_;
   InferenceFront front_;
   std::unique_ptr<ModelControl> control_;
   std::atomic<bool> registry_connected_ = false;  // without a follower
@@ -85,6 +88,8 @@ class GatewayServer {
   std::unique_ptr<Edge> edge_;
   std::unique_ptr<FleetFollower> follower_;
   WorkerWatch watch_{fleet_, backends_, calls_, clock_};
+  // With a registry.
+  std::unique_ptr<CanaryWatch> canaries_;
 
   std::mutex serving_mu_;
   // Guarded by serving_mu_.

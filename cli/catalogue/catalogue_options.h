@@ -10,6 +10,21 @@
 
 namespace torchfleet::cli {
 
+// A trial as the command line has it; what is 0 or empty is the registry's default,
+// or as it was.
+struct CanaryWords {
+  // The version on trial, and the one beside it: version or alias, with
+  // OTHER-MODEL/ before it.
+  std::string version = {};
+  std::string stable = {};
+  std::string steps = "1,5,25,50,100";
+  absl::Duration step_time = absl::Minutes(1);
+  uint32_t min_calls = 0;
+  uint32_t max_more_errors_percent = 0;
+  uint32_t max_latency_percent = 0;
+  bool end = false;
+};
+
 struct CatalogueOptions {
   // host:port, or several with commas between; empty: the fleet that runs here.
   std::string registry;
@@ -34,6 +49,7 @@ struct CatalogueOptions {
   uint32_t limit = 20;
 
   std::string by_header;
+  CanaryWords canary;
 
   // The subcommand that was given; returns the exit code.
   std::function<int(const CatalogueOptions&)> run;

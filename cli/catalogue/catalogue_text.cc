@@ -86,12 +86,31 @@ std::string MatchesText(const v1::RouteRule& rule) {
   return text.empty() ? "every call" : text;
 }
 
+std::string CanaryText(const v1::RouteCanary& canary) {
+  const std::string target = TargetText(canary.target());
+  const auto share = [&](int step) { return step < canary.steps_size() ? canary.steps(step) : 0; };
+  const int step = static_cast<int>(canary.step());
+  switch (canary.phase()) {
+    case v1::RouteCanary::PHASE_ROLLED_BACK:
+      return fmt::format("canary {} rolled back", target);
+    case v1::RouteCanary::PHASE_PROMOTED:
+      return fmt::format("canary {} promoted, at {}%", target, share(canary.steps_size() - 1));
+    default:
+      return fmt::format("canary {} at {}%, step {} of {}", target, share(step), step + 1,
+                         canary.steps_size());
+  }
+}
+
 std::string RuleText(const v1::RouteRule& rule) {
   std::string text = fmt::format("{} -> {}", MatchesText(rule), TargetsText(rule));
   if (!rule.split_by_header().empty()) text += fmt::format(", split by {}", rule.split_by_header());
   if (rule.has_shadow()) {
     text += fmt::format(", {}% copied to {}", rule.shadow().percent(),
                         TargetText(rule.shadow().target()));
+  }
+  if (rule.has_canary()) {
+    text += ", " + CanaryText(rule.canary());
+    if (!rule.canary().reason().empty()) text += fmt::format(" ({})", rule.canary().reason());
   }
   return text;
 }

@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <functional>
+#include <optional>
+
+#include "base/process.h"
 #include "base/status.h"
 #include "cli/catalogue/catalogue_client.h"
 #include "cli/catalogue/catalogue_flags.h"
@@ -14,7 +18,7 @@ namespace {
 
 namespace v1 = torchfleet::registry::v1;
 using Stub = CatalogueClient::Stub;
-using Targets = std::vector<v1::RouteTarget>;
+using Edit = std::function<absl::Status(v1::Route&)>;
 
 std::string Changed(const CatalogueOptions& options, const v1::Route& route) {
   if (options.format == "json") return AsJson(route);
@@ -64,9 +68,9 @@ absl::StatusOr<std::string> Apply(const CatalogueOptions& options) {
   return Changed(options, set.route());
 }
 
-// Splits the route as it is now; again when somebody else was first, unless a
+// Changes the route as it is now; again when somebody else was first, unless a
 // revision is demanded.
-absl::StatusOr<std::string> SplitNow(const CatalogueOptions& options, const Targets& targets) {
+absl::StatusOr<std::string> ChangeNow(const CatalogueOptions& options, const Edit& edit) {
   ASSIGN_OR_RETURN(const auto client, CatalogueClient::Connect(options));
   absl::StatusOr<v1::SetRouteResponse> set;
   for (int tries = 0; tries < CatalogueClient::kMaxTries; ++tries) {
@@ -74,7 +78,7 @@ absl::StatusOr<std::string> SplitNow(const CatalogueOptions& options, const Targ
     const bool is_new = absl::IsNotFound(route.status());
     if (is_new) route.emplace().set_model(options.name);
     RETURN_IF_ERROR(route.status());
-    Split(targets, options.by_header, *route);
+    RETURN_IF_ERROR(edit(*route));
     v1::SetRouteRequest request = Request(options, *route);
     request.set_create_only(is_new && options.revision == 0);
     set = client.Ask(&Stub::SetRoute, request);
@@ -87,8 +91,30 @@ absl::StatusOr<std::string> SplitNow(const CatalogueOptions& options, const Targ
 
 int RunSplit(const CatalogueOptions& options) {
   const auto targets = ParseSplit(options.words);
-  return targets.ok() ? Print(SplitNow(options, *targets)) : WrongUsage(targets.status());
+  if (!targets.ok()) return WrongUsage(targets.status());
+  return Print(ChangeNow(options, [&](v1::Route& route) {
+    Split(*targets, options.by_header, route);
+    return absl::OkStatus();
+  }));
 }
+
+int RunCanary(const CatalogueOptions& options) {
+  const CanaryWords& words = options.canary;
+  if (words.end) return Print(ChangeNow(options, EndCanary));
+  const auto canary = ParseCanary(words);
+  if (!canary.ok()) return WrongUsage(canary.status());
+  std::optional<v1::RouteTarget> stable;
+  if (!words.stable.empty()) {
+    const auto target = ParseTarget(words.stable);
+    if (!target.ok()) return WrongUsage(target.status());
+    stable = *target;
+  }
+  return Print(ChangeNow(options, [&](v1::Route& route) {
+    return BeginCanary(*canary, stable, options.by_header, route);
+  }));
+}
+
+int RunPromote(const CatalogueOptions& options) { return Print(ChangeNow(options, PromoteCanary)); }
 
 absl::StatusOr<std::string> Delete(const CatalogueOptions& options) {
   ASSIGN_OR_RETURN(const auto client, CatalogueClient::Connect(options));
@@ -100,6 +126,37 @@ absl::StatusOr<std::string> Delete(const CatalogueOptions& options) {
   return options.format == "json" ? "{}\n" : fmt::format("route {} deleted\n", options.name);
 }
 
+// `canary` and `promote`, which is how a trial ends well.
+std::vector<CLI::App*> AddCanaryCommands(CLI::App& route, CatalogueOptions& options) {
+  CanaryWords& words = options.canary;
+  CLI::App& canary = AddCatalogueCommand(
+      route, "canary", "Try a version on a growing share of the calls that no other rule picks out",
+      options, RunCanary);
+  CLI::App& promote = AddCatalogueCommand(route, "promote",
+                                          "All calls of the trial to the version that was on trial",
+                                          options, RunPromote);
+  for (CLI::App* command : {&canary, &promote}) AddName(*command, options);
+  auto* const version =
+      canary.add_option("version", words.version, "The version on trial, or its alias");
+  auto* const end =
+      canary.add_flag("--end", words.end, "End the trial: the targets have all calls");
+  end->excludes(version);
+  canary.add_option("--stable", words.stable,
+                    "The version that serves now, where the route does not say so");
+  canary.add_option("--steps", words.steps, "Its shares in per cent, one after the other")
+      ->capture_default_str();
+  AddDurationFlag(canary, "--step-time", words.step_time, "How long each step lasts at least");
+  canary.add_option("--min-calls", words.min_calls,
+                    "How many calls of it a gateway must have seen in a step; by default 100");
+  canary.add_option("--max-more-errors", words.max_more_errors_percent,
+                    "By how many per cent of all calls more may fail than at the targets; by "
+                    "default 1");
+  canary.add_option("--max-latency", words.max_latency_percent,
+                    "How long its 95th percentile of latency may be, in per cent of the targets'; "
+                    "by default 150");
+  return {&canary, &promote};
+}
+
 }  // namespace
 
 void AddRouteCommand(CLI::App& app, CatalogueOptions& options) {
@@ -108,6 +165,8 @@ void AddRouteCommand(CLI::App& app, CatalogueOptions& options) {
       "Where the calls for a model go; without a route to its latest version\n\n"
       "  torchfleet route split mnist 3=90 4=10            a tenth of the calls to version 4\n"
       "  torchfleet route split mnist prod=1               all to an alias\n"
+      "  torchfleet route canary mnist 4 --stable 3        version 4 on trial beside 3\n"
+      "  torchfleet route promote mnist                    all calls to it\n"
       "  torchfleet route apply mnist-route.textproto      rules, headers, shadows\n"
       "  torchfleet route show mnist\n"
       "  torchfleet route delete mnist");
@@ -132,10 +191,15 @@ void AddRouteCommand(CLI::App& app, CatalogueOptions& options) {
       .add_option("target", options.words,
                   "VERSION=WEIGHT or ALIAS=WEIGHT; OTHER-MODEL/ before it for another model")
       ->required();
-  split.add_option("--by-header", options.by_header,
-                   "Calls with the same value of this header go the same way");
+  const auto canaries = AddCanaryCommands(route, options);
+  CLI::App& canary = *canaries.front();
+  for (CLI::App* command : {&split, &canary}) {
+    command->add_option("--by-header", options.by_header,
+                        "Calls with the same value of this header go the same way");
+  }
   for (CLI::App* command : {&apply, &split, &remove}) AddChangeFlags(*command, options);
-  for (CLI::App* command : {&apply, &split}) {
+  for (CLI::App* command : canaries) AddChangeFlags(*command, options);
+  for (CLI::App* command : {&apply, &split, &canary}) {
     AddForceFlag(*command, options, "Even if it names what the catalogue does not have");
   }
 }

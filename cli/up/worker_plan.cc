@@ -51,6 +51,7 @@ std::set<int64_t> NamedVersions(const v1::Model& model, const FleetMirror& fleet
         AddTarget(target, name, model.name(), named);
       }
       if (rule.has_shadow()) AddTarget(rule.shadow().target(), name, model.name(), named);
+      if (rule.has_canary()) AddTarget(rule.canary().target(), name, model.name(), named);
     }
   }
   std::set<int64_t> versions;

@@ -59,8 +59,10 @@ FleetChange FleetEdits::Commit() {
   FleetChange change;
   change.none = edits_.empty() && routes_.empty() && seen_ == snapshot_.seen;
   snapshot_.seen = seen_;
+  change.catalogue = !routes_.empty();
   SharedMap<std::shared_ptr<const FleetModel>>::Changes models;
   for (const auto& [name, edit] : edits_) {
+    change.catalogue = change.catalogue || edit.catalogued.has_value();
     auto model = Edited(name, edit);
     if (model && !snapshot_.Model(name)) change.new_models.insert(name);
     models[name] = model ? std::optional(std::move(model)) : std::nullopt;

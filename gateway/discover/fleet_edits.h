@@ -20,6 +20,8 @@ namespace torchfleet::gateway {
 struct FleetChange {
   // Nothing that a call could see.
   bool none = true;
+  // Models or routes of the catalogue differ.
+  bool catalogue = false;
   // Models that were not known, and routes that give models another name.
   std::set<std::string> new_models = {};
   // Addresses where something differs: the epoch of the latest registration there,

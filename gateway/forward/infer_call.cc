@@ -16,6 +16,8 @@ namespace torchfleet::gateway {
 namespace {
 
 constexpr std::string_view kContentType = "application/grpc";
+// A caller that cancels so shortly before its deadline does so because of it.
+constexpr absl::Duration kAtDeadline = absl::Milliseconds(20);
 
 net::GrpcStatus ToNet(const absl::Status& status) {
   const grpc::Status wire = ToGrpc(status);
@@ -135,6 +137,7 @@ void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const 
   if (!route.ok()) return Finish(route.status());
   route_ = *route;
   record_->version = route->version;
+  if (route->trial) JoinTrial(*route->trial);
   group_ = pool_.groups_.Of(*route_);
   key_ = KeyOf(route_->calls, traits);
   calls_->budget().Deposit();
@@ -244,6 +247,7 @@ void InferCall::Count(absl::StatusCode code) {
   const absl::Duration duration = pool_.loop_.now() - began_;
   calls_->of(pool_.index_)
       .End({.code = code, .duration = duration, .bytes_in = bytes_in_, .bytes_out = bytes_out_});
+  if (trial_) CountForTrial(code, duration);
   record_->attempts = static_cast<int>(tried_.size());
   record_->bytes_in = bytes_in_;
   record_->bytes_out = bytes_out_;
@@ -253,6 +257,19 @@ void InferCall::Count(absl::StatusCode code) {
   record_->method = kInferMethod;
   record_->ids = ids_;
   pool_.log_.Add(*record_);
+}
+
+void InferCall::JoinTrial(const TrialSide& side) {
+  trials_ = pool_.trials_.Get();
+  const auto found = trials_->by_rule.find(side.rule);
+  // Rules that have changed since the call's snapshot are counted no more.
+  if (found != trials_->by_rule.end()) trial_ = &found->second->of(pool_.index_, side.canary);
+}
+
+void InferCall::CountForTrial(absl::StatusCode code, absl::Duration duration) {
+  const bool late =
+      code == absl::StatusCode::kCancelled && deadline_ - pool_.loop_.now() < kAtDeadline;
+  trial_->End(late ? absl::StatusCode::kDeadlineExceeded : code, duration);
 }
 
 void InferCall::OnSent(net::Stream&, size_t count) {
@@ -275,6 +292,8 @@ void InferCall::RecycleWhenClosed() {
   group_.reset();
   key_.reset();
   calls_ = nullptr;
+  trials_.reset();
+  trial_ = nullptr;
   tried_.clear();
   deadline_ = Instant::Infinite();
   answering_ = nullptr;

@@ -33,6 +33,7 @@
 #include "gateway/forward/request_head.h"
 #include "gateway/forward/retry_policy.h"
 #include "gateway/forward/shadow_call.h"
+#include "gateway/forward/trial_calls.h"
 #include "gateway/record/access_log.h"
 #include "gateway/record/call_record.h"
 #include "gateway/route/route_policy.h"
@@ -135,6 +136,9 @@ class InferCall final : public net::StreamHandler {
   void Finish(const absl::Status& status);
   void Finish(const net::GrpcStatus& status, const net::Headers* trailers);
   void Count(absl::StatusCode code);
+  // Its rule has a canary: it counts for that or for the targets beside it.
+  void JoinTrial(const TrialSide& side);
+  void CountForTrial(absl::StatusCode code, absl::Duration duration);
   void RecycleWhenClosed();
 
   InferCallPool& pool_;
@@ -149,7 +153,9 @@ class InferCall final : public net::StreamHandler {
   std::shared_ptr<const BackendGroup> group_;
   std::optional<StickyKey> key_;
   ModelCalls* calls_ = nullptr;
-  ShadowCall* shadow_ = nullptr;  // a copy that compares this call's answer
+  ShadowCall* shadow_ = nullptr;                     // a copy that compares this call's answer
+  std::shared_ptr<const TrialTable::Table> trials_;  // keeps what trial_ is of
+  TrialCalls::Counts* trial_ = nullptr;              // where it counts for a canary
   CallRecord own_record_;
   CallRecord* record_ = nullptr;
   CallIds ids_;
@@ -174,6 +180,7 @@ struct InferContext {
   const BackendTable& backends;
   const ModelCallsTable& calls;
   Quarantine& quarantine;
+  const TrialTable& trials;
   // Where this gateway is; workers there come first. Empty: not said.
   std::string zone = {};
 };
@@ -208,6 +215,7 @@ class InferCallPool {
   SnapshotView<ModelCallsTable::Table> calls_;
   ModelCalls& other_calls_;
   Quarantine& quarantine_;
+  SnapshotView<TrialTable::Table> trials_;
   AccessLogLines& log_;
   ShadowCalls shadows_{loop_, index_, links_, groups_};
   net::Headers headers_;

@@ -51,6 +51,7 @@ InferCallPool::InferCallPool(net::Loop& loop, size_t index, const InferContext& 
       calls_(context.calls.table()),
       other_calls_(*context.calls.other()),
       quarantine_(context.quarantine),
+      trials_(context.trials.table()),
       log_(log),
       room_timer_(loop, [this] { MindRooms(); }),
       links_(loop, WorkerOptions()) {}

@@ -86,6 +86,7 @@ absl::StatusOr<Route> ByRules(const FleetSnapshot& fleet, const registry::v1::Ro
   // A request without a version is every version's.
   route.redirected = choice->target.model != rules.model();
   route.shadow = choice->shadow;
+  route.trial = choice->trial;
   return route;
 }
 

@@ -41,6 +41,8 @@ struct Route {
   CallRules calls = {};
   // Where a copy of the call goes.
   std::optional<TrafficTarget> shadow = std::nullopt;
+  // For which side of a trial it counts.
+  std::optional<TrialSide> trial = std::nullopt;
 };
 
 // A call of which rules know nothing.

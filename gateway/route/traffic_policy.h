@@ -8,6 +8,11 @@
 // target none of whose workers takes calls leaves its share to the others of its
 // rule.
 //
+// A canary takes its share from all targets alike: by another hash of the same
+// caller and of the version on trial, so that callers who come to it stay while the
+// share grows, the others stay where they are, and each version has other callers
+// first. When none of its workers takes calls the targets have all.
+//
 // Pure: a function of a snapshot of the fleet and of the call.
 
 #include <cstdint>
@@ -38,8 +43,17 @@ struct TrafficTarget {
   std::string_view version;
 };
 
+// The call is counted for a canary or for the targets beside it.
+struct TrialSide {
+  // Borrowed from the snapshot.
+  const registry::v1::RouteRule* rule = nullptr;
+  bool canary = false;
+};
+
 struct TrafficChoice {
   TrafficTarget target;
+  // Where the rule has a canary.
+  std::optional<TrialSide> trial = std::nullopt;
   // Where a copy goes.
   std::optional<TrafficTarget> shadow = std::nullopt;
 };
@@ -54,6 +68,13 @@ class TrafficPolicy {
   // The version that an alias of a catalogued model names; nothing for none.
   static std::optional<std::string_view> VersionOf(const FleetSnapshot& fleet,
                                                    std::string_view model, std::string_view alias);
+
+  // How many per cent of its rule's calls a canary is to get now.
+  static uint32_t ShareOf(const registry::v1::RouteCanary& canary);
+  // What a target of the route stands for; nothing for an alias that has gone.
+  static std::optional<TrafficTarget> Resolve(const FleetSnapshot& fleet,
+                                              const registry::v1::Route& route,
+                                              const registry::v1::RouteTarget& target);
 
   // Stable over gateways and time.
   static uint64_t Hash(std::string_view text);

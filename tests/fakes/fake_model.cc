@@ -71,7 +71,10 @@ absl::StatusOr<std::unique_ptr<Model>> LoadFakeModel(const ModelFile& file, cons
   if (content == "corrupt") {
     return absl::FailedPreconditionError(file.path().string() + " is corrupt");
   }
-  return MakeFakeModel(spec);
+  ModelSpec version = spec;
+  version.parameters["fake"] = content;
+  auto own = MakeFakeModel(version);
+  return own.ok() ? std::move(own) : MakeFakeModel(spec);
 }
 
 absl::StatusOr<std::unique_ptr<Model>> MakeFakeModel(const ModelSpec& spec) {

@@ -24,8 +24,8 @@ namespace torchfleet::worker {
 // FAILED_PRECONDITION for an unknown behaviour.
 absl::StatusOr<std::unique_ptr<Model>> MakeFakeModel(const ModelSpec& spec);
 
-// A ModelLoader. FAILED_PRECONDITION as above, and when the file's content is
-// "corrupt".
+// A ModelLoader. A behaviour in the file goes before the parameter, so that versions
+// can differ. FAILED_PRECONDITION as above, and when the file's content is "corrupt".
 absl::StatusOr<std::unique_ptr<Model>> LoadFakeModel(const ModelFile& file, const ModelSpec& spec);
 
 }  // namespace torchfleet::worker

@@ -246,10 +246,12 @@ def is_echo_of(request, response):
 
 
 class Load:
-    """Callers in the background that check every answer; `with` ends them."""
+    """Callers in the background that check every answer; `with` ends them. With
+    `id_header` each call says its own id in that header."""
 
-    def __init__(self, process, callers=4, model="echo", timeout=10):
+    def __init__(self, process, callers=4, model="echo", timeout=10, id_header=None):
         self.process, self.model, self.timeout = process, model, timeout * SLOW
+        self.id_header = id_header
         self.stopping = threading.Event()
         self.answers, self.failures, self.durations = 0, [], []
         # Which have answered.
@@ -265,7 +267,8 @@ class Load:
             request = echo_request(self.model, f"{number}-{count}")
             begun = time.monotonic()
             try:
-                response = client.ModelInfer(request, timeout=self.timeout)
+                metadata = [(self.id_header, request.id)] if self.id_header else None
+                response = client.ModelInfer(request, timeout=self.timeout, metadata=metadata)
                 self.versions.add(response.model_version)
                 if not is_echo_of(request, response):
                     self.failures.append(f"{request.id} got another's answer")

@@ -38,6 +38,12 @@ def put_route(registry, model, *rules, force=False, calls=None):
     assert code == 200, answer
 
 
+def get_route(registry, model):
+    code, answer = send(registry.operator_address, f"/v1/routes/{model}")
+    assert code == 200, answer
+    return answer
+
+
 def all_to(**target):
     """A rule that takes every call."""
     return {"targets": [target]}

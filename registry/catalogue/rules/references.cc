@@ -55,6 +55,10 @@ std::vector<Reference> ReferencesOf(const v1::Route& route) {
       Add(references, fmt::format("route.rules[{}].shadow.target", r), rule.shadow().target(),
           route);
     }
+    if (rule.has_canary()) {
+      Add(references, fmt::format("route.rules[{}].canary.target", r), rule.canary().target(),
+          route);
+    }
   }
   return references;
 }

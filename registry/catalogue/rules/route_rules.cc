@@ -15,6 +15,10 @@ namespace torchfleet::registry {
 namespace {
 
 constexpr size_t kMaxValueBytes = 1024;
+constexpr int kMaxSteps = 32;
+constexpr uint32_t kMaxStepSeconds = 7 * 24 * 3600;
+constexpr uint32_t kMaxLatencyPercent = 100000;
+constexpr size_t kMaxReasonBytes = 256;
 
 absl::Status TooMany(const std::string& field, int came, int limit) {
   return FieldError(field, fmt::format("has {} entries; expected at most {}", came, limit));
@@ -56,6 +60,11 @@ absl::Status CheckTarget(const std::string& field, const v1::RouteTarget& target
   return absl::OkStatus();
 }
 
+bool NameTheSame(const v1::RouteTarget& a, const v1::RouteTarget& b, const std::string& model) {
+  return ModelOf(a, model) == ModelOf(b, model) && a.version() == b.version() &&
+         a.alias() == b.alias();
+}
+
 absl::Status CheckTargets(const std::string& field, const v1::RouteRule& rule,
                           const std::string& model) {
   if (rule.targets().empty()) {
@@ -79,6 +88,71 @@ absl::Status CheckTargets(const std::string& field, const v1::RouteRule& rule,
   return absl::OkStatus();
 }
 
+absl::Status CheckShadow(const std::string& field, const v1::RouteShadow& shadow) {
+  if (!shadow.has_target()) {
+    return FieldError(field + ".target", "is not set; expected where the copies go");
+  }
+  RETURN_IF_ERROR(CheckTarget(field + ".target", shadow.target()));
+  if (shadow.percent() < 1 || shadow.percent() > 100) {
+    return FieldError(field + ".percent",
+                      fmt::format("is {}; expected 1 to 100", shadow.percent()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckSteps(const std::string& field, const v1::RouteCanary& canary) {
+  const auto& steps = canary.steps();
+  if (steps.empty()) return FieldError(field + ".steps", "is empty; expected at least one share");
+  if (steps.size() > kMaxSteps) return TooMany(field + ".steps", steps.size(), kMaxSteps);
+  for (int i = 0; i < steps.size(); ++i) {
+    const uint32_t least = i == 0 ? 1 : steps[i - 1] + 1;
+    if (steps[i] >= least && steps[i] <= 100) continue;
+    return FieldError(fmt::format("{}.steps[{}]", field, i),
+                      fmt::format("is {}; expected 1 to 100, each over the one before", steps[i]));
+  }
+  if (canary.step() >= static_cast<uint32_t>(steps.size())) {
+    return FieldError(field + ".step", fmt::format("is {}; expected one of {} steps, from 0",
+                                                   canary.step(), steps.size()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAtMost(const std::string& field, uint32_t came, uint32_t limit) {
+  if (came <= limit) return absl::OkStatus();
+  return FieldError(field, fmt::format("is {}; expected at most {}", came, limit));
+}
+
+absl::Status CheckCanary(const std::string& field, const v1::RouteRule& rule,
+                         const std::string& model) {
+  const v1::RouteCanary& canary = rule.canary();
+  if (!canary.has_target()) {
+    return FieldError(field + ".target", "is not set; expected the version on trial");
+  }
+  RETURN_IF_ERROR(CheckTarget(field + ".target", canary.target()));
+  for (const v1::RouteTarget& target : rule.targets()) {
+    if (NameTheSame(target, canary.target(), model)) {
+      return FieldError(field + ".target",
+                        "names what a target of the rule names; expected another version");
+    }
+  }
+  RETURN_IF_ERROR(CheckSteps(field, canary));
+  RETURN_IF_ERROR(CheckAtMost(field + ".step_seconds", canary.step_seconds(), kMaxStepSeconds));
+  RETURN_IF_ERROR(
+      CheckAtMost(field + ".max_more_errors_percent", canary.max_more_errors_percent(), 100));
+  RETURN_IF_ERROR(CheckAtMost(field + ".max_latency_percent", canary.max_latency_percent(),
+                              kMaxLatencyPercent));
+  if (canary.max_latency_percent() > 0 && canary.max_latency_percent() < 100) {
+    return FieldError(field + ".max_latency_percent",
+                      fmt::format("is {}; expected 100 or more, or 0 for the default",
+                                  canary.max_latency_percent()));
+  }
+  if (!v1::RouteCanary::Phase_IsValid(canary.phase())) {
+    return FieldError(field + ".phase", fmt::format("is {}; expected a phase that there is",
+                                                    static_cast<int>(canary.phase())));
+  }
+  return CheckText(field + ".reason", canary.reason(), kMaxReasonBytes);
+}
+
 absl::Status CheckRule(const std::string& field, const v1::RouteRule& rule,
                        const std::string& model) {
   if (rule.matches_size() > kMaxMatches) {
@@ -91,16 +165,8 @@ absl::Status CheckRule(const std::string& field, const v1::RouteRule& rule,
   if (!rule.split_by_header().empty()) {
     RETURN_IF_ERROR(CheckHeader(field + ".split_by_header", rule.split_by_header()));
   }
-  if (!rule.has_shadow()) return absl::OkStatus();
-  if (!rule.shadow().has_target()) {
-    return FieldError(field + ".shadow.target", "is not set; expected where the copies go");
-  }
-  RETURN_IF_ERROR(CheckTarget(field + ".shadow.target", rule.shadow().target()));
-  if (rule.shadow().percent() < 1 || rule.shadow().percent() > 100) {
-    return FieldError(field + ".shadow.percent",
-                      fmt::format("is {}; expected 1 to 100", rule.shadow().percent()));
-  }
-  return absl::OkStatus();
+  if (rule.has_shadow()) RETURN_IF_ERROR(CheckShadow(field + ".shadow", rule.shadow()));
+  return rule.has_canary() ? CheckCanary(field + ".canary", rule, model) : absl::OkStatus();
 }
 
 }  // namespace

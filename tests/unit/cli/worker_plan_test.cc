@@ -206,5 +206,18 @@ TEST_CASE("WorkerPlan: what an alias or a route names is served on", "[cli][up]"
   CHECK(plan.At(4, fleet).empty());
 }
 
+TEST_CASE("WorkerPlan: a version on trial is served on", "[cli][up]") {
+  APlan plan(Of({{"m", {3}}}));
+  AFleet fleet;
+  for (const char* number : {"1", "2", "3"}) {
+    fleet.Model("m").add_versions()->set_version(number);
+  }
+  const std::string two = "2";
+  auto& rule = *fleet.Route("m").add_rules();
+  rule.add_targets();
+  rule.mutable_canary()->mutable_target()->set_version(two);
+  CHECK(plan.At(0, fleet) == Ids{"m-2-0", "m-3-0"});
+}
+
 }  // namespace
 }  // namespace torchfleet::cli

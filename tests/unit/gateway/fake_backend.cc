@@ -91,7 +91,7 @@ grpc::ServerUnaryReactor* FakeBackend::ModelMetadata(grpc::CallbackServerContext
 TestGateway::TestGateway()
     : backends_(2), calls_(clock_.Now(), 2), front_(fleet_, backends_, calls_, clock_) {
   auto edge = Edge::Start({.listen = "127.0.0.1:0", .threads = 2}, {&front_},
-                          {fleet_, backends_, calls_, quarantine_});
+                          {fleet_, backends_, calls_, quarantine_, trials_});
   if (!edge.ok()) throw std::runtime_error(edge.status().ToString());
   edge_ = *std::move(edge);
   grpc::ChannelArguments arguments;
@@ -122,6 +122,7 @@ void TestGateway::SetFleet(const std::vector<TestWorker>& workers,
   const FleetChange change = fleet.Apply(said, clock_.Now()).change;
   calls_.Add(change.new_models, clock_.Now());
   backends_.Update(change.addresses, clock_.Now());
+  trials_.Update(fleet.Snapshot());
   fleet_.Set(fleet.Snapshot());
 }
 

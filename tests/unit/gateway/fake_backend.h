@@ -101,6 +101,7 @@ class TestGateway {
   const std::string& address() const { return edge_->address(); }
   const ModelCallsTable& calls() const { return calls_; }
   Quarantine& quarantine() { return quarantine_; }
+  const TrialTable& trials() const { return trials_; }
   const BackendTable& backends() const { return backends_; }
   const Snapshot<FleetSnapshot>& fleet() const { return fleet_; }
 
@@ -114,6 +115,7 @@ class TestGateway {
   BackendTable backends_;
   ModelCallsTable calls_;
   Quarantine quarantine_;
+  TrialTable trials_{2};
   InferenceFront front_;
   std::unique_ptr<Edge> edge_;
   std::shared_ptr<grpc::Channel> channel_;

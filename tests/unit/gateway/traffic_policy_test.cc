@@ -144,6 +144,95 @@ TEST_CASE("TrafficPolicy: a target that takes no calls leaves its share to the o
   CHECK(Chosen(gone, Call()) == "mnist/3");
 }
 
+// Versions 1 and 2 share the calls, 3 is on trial.
+std::string OnTrial(const std::string& canary, const std::string& version = "3") {
+  return "rules { targets { version: '1' weight: 30 } targets { version: '2' weight: 70 } "
+         "canary { target { version: '" +
+         version + "' } steps: [5, 25, 60] " + canary + " } }";
+}
+
+std::map<std::string, int> Counted(const FleetSnapshot& fleet, uint64_t callers) {
+  std::map<std::string, int> counts;
+  for (uint64_t i = 0; i < callers; ++i) ++counts[Chosen(fleet, Call(i))];
+  return counts;
+}
+
+TEST_CASE("TrafficPolicy: a canary gets the share of its step", "[gateway][route]") {
+  struct Row {
+    const char* canary;
+    double share;
+  };
+  for (const Row& row :
+       {Row{"", 0.05}, Row{"step: 1", 0.25}, Row{"phase: PHASE_RUNNING step: 2", 0.6},
+        Row{"step: 9", 0.6}, Row{"phase: PHASE_PROMOTED", 0.6},
+        Row{"phase: PHASE_ROLLED_BACK step: 1", 0}}) {
+    CAPTURE(row.canary);
+    constexpr int kCallers = 20000;
+    auto counts = Counted(AFleet(OnTrial(row.canary)), kCallers);
+    CHECK(counts["mnist/3"] == Catch::Approx(row.share * kCallers).epsilon(0.06));
+    // It takes from both alike.
+    CHECK(counts["mnist/1"] == Catch::Approx((1 - row.share) * 0.3 * kCallers).epsilon(0.06));
+    CHECK(counts["mnist/2"] == Catch::Approx((1 - row.share) * 0.7 * kCallers).epsilon(0.06));
+  }
+}
+
+TEST_CASE("TrafficPolicy: callers of a canary stay, and the others move to it alone",
+          "[gateway][route]") {
+  const FleetSnapshot without =
+      AFleet("rules { targets { version: '1' weight: 30 } targets { version: '2' weight: 70 } }");
+  const FleetSnapshot first = AFleet(OnTrial("step: 0")), second = AFleet(OnTrial("step: 1"));
+  for (uint64_t i = 0; i < 5000; ++i) {
+    const Call call(i);
+    const std::string before = Chosen(without, call), now = Chosen(first, call),
+                      later = Chosen(second, call);
+    if (now != "mnist/3") CHECK(now == before);
+    if (now == "mnist/3") CHECK(later == "mnist/3");
+    if (later != "mnist/3") CHECK(later == before);
+  }
+}
+
+TEST_CASE("TrafficPolicy: another version has other callers first", "[gateway][route]") {
+  const std::string rule =
+      "rules { targets { version: '1' } canary { steps: [10] target { version: '";
+  const FleetSnapshot two = AFleet(rule + "2' } } }"), three = AFleet(rule + "3' } } }");
+  int both = 0;
+  for (uint64_t i = 0; i < 10000; ++i) {
+    both += Chosen(two, Call(i)) == "mnist/2" && Chosen(three, Call(i)) == "mnist/3";
+  }
+  CHECK(both == Catch::Approx(100).margin(40));
+}
+
+TEST_CASE("TrafficPolicy: a canary that takes no calls leaves them to the targets",
+          "[gateway][route]") {
+  // Version 4 is not ready, and `gone` is no alias.
+  const FleetSnapshot starting = AFleet(OnTrial("step: 2", "4"));
+  auto counts = Counted(starting, 1000);
+  CHECK(counts["mnist/1"] + counts["mnist/2"] == 1000);
+  const FleetSnapshot gone =
+      AFleet("rules { targets { version: '1' } canary { target { alias: 'gone' } steps: [100] } }");
+  CHECK(Counted(gone, 100)["mnist/1"] == 100);
+  // It has no more than its share when the targets take none.
+  const FleetSnapshot alone =
+      AFleet("rules { targets { version: '4' } canary { target { version: '3' } steps: [50] } }");
+  const int canary = Counted(alone, 1000)["mnist/3"];
+  CHECK(canary == Catch::Approx(500).margin(60));
+}
+
+TEST_CASE("TrafficPolicy: says for which side of a trial a call counts", "[gateway][route]") {
+  const FleetSnapshot fleet = AFleet(OnTrial("step: 2"));
+  for (uint64_t i = 0; i < 100; ++i) {
+    const auto route = RoutePolicy::Choose(fleet, "mnist", "", Call(i), 0);
+    REQUIRE(route.ok());
+    REQUIRE(route->trial.has_value());
+    CHECK(route->trial->canary == (route->version == "3"));
+    CHECK(route->trial->rule == &fleet.routes.find("mnist")->second->rules(0));
+  }
+  // Who names a version is no part of it.
+  CHECK_FALSE(RoutePolicy::Choose(fleet, "mnist", "3", Call(), 0)->trial.has_value());
+  CHECK_FALSE(RoutePolicy::Choose(AFleet("rules { targets { version: '1' } }"), "mnist", "", Call())
+                  ->trial.has_value());
+}
+
 TEST_CASE("TrafficPolicy: so many of a hundred calls are copied", "[gateway][route]") {
   const FleetSnapshot fleet = AFleet(
       R"(rules { targets { version: "1" } shadow { target { version: "2" } percent: 25 } })");

@@ -84,5 +84,23 @@ TEST_CASE("CatalogueText: one in lines", "[cli][catalogue]") {
             .find("calls     hedged after the 90th percentile\n") != std::string::npos);
 }
 
+TEST_CASE("CatalogueText: how far a canary is", "[cli][catalogue]") {
+  const auto text = [](const std::string& canary) {
+    return RouteAsText(Parsed<v1::Route>(
+        "model: 'm' rules { targets { version: '3' } canary { target { version: '4' } "
+        "steps: [5, 50, 90] " +
+        canary + " } }"));
+  };
+  const auto says = [&](const std::string& canary, const std::string& expected) {
+    CAPTURE(text(canary));
+    CHECK(text(canary).find("rule 0    every call -> 3, " + expected + "\n") != std::string::npos);
+  };
+  says("", "canary 4 at 5%, step 1 of 3");
+  says("phase: PHASE_RUNNING step: 1 reason: 'all is well'",
+       "canary 4 at 50%, step 2 of 3 (all is well)");
+  says("phase: PHASE_PROMOTED step: 2", "canary 4 promoted, at 90%");
+  says("phase: PHASE_ROLLED_BACK step: 1 reason: '9 of 9'", "canary 4 rolled back (9 of 9)");
+}
+
 }  // namespace
 }  // namespace torchfleet::cli

@@ -64,5 +64,72 @@ TEST_CASE("Split: changes the rule for all calls and no other", "[cli][catalogue
   CHECK(route.rules(1).shadow().percent() == 5);
 }
 
+v1::Route ARoute(const std::string& text) {
+  v1::Route route;
+  REQUIRE(google::protobuf::TextFormat::ParseFromString(text, &route));
+  return route;
+}
+
+TEST_CASE("ParseCanary: a version, its steps and limits", "[cli][catalogue]") {
+  const auto canary = ParseCanary({.version = "4", .step_time = absl::Seconds(90)});
+  REQUIRE(canary.ok());
+  CHECK(canary->target().version() == "4");
+  CHECK(std::vector<uint32_t>(canary->steps().begin(), canary->steps().end()) ==
+        std::vector<uint32_t>{1, 5, 25, 50, 100});
+  CHECK(canary->step_seconds() == 90);
+  CHECK(canary->phase() == v1::RouteCanary::PHASE_UNSPECIFIED);
+  CHECK(ParseCanary({.version = "other/next"})->target().alias() == "next");
+  CHECK(ParseCanary({.version = "other/next"})->target().model() == "other");
+  for (const CanaryWords& wrong :
+       {CanaryWords{}, CanaryWords{.version = "m/"}, CanaryWords{.version = "4", .steps = ""},
+        CanaryWords{.version = "4", .steps = "1,x"}, CanaryWords{.version = "4", .steps = "1,"},
+        CanaryWords{.version = "4", .step_time = absl::Milliseconds(500)}}) {
+    CAPTURE(wrong.version, wrong.steps);
+    CHECK(absl::IsInvalidArgument(ParseCanary(wrong).status()));
+  }
+}
+
+TEST_CASE("BeginCanary: beside the targets that there are, or the one that is named",
+          "[cli][catalogue]") {
+  const auto canary = *ParseCanary({.version = "4"});
+  v1::Route route = ARoute("model: 'm'");
+  const absl::Status unknown = BeginCanary(canary, std::nullopt, "", route);
+  CHECK(absl::IsFailedPrecondition(unknown));
+  CHECK(unknown.message().find("--stable") != std::string::npos);
+  REQUIRE(BeginCanary(canary, *ParseTarget("3"), "x-user", route).ok());
+  REQUIRE(route.rules_size() == 1);
+  CHECK(route.rules(0).targets(0).version() == "3");
+  CHECK(route.rules(0).split_by_header() == "x-user");
+  CHECK(route.rules(0).canary().target().version() == "4");
+
+  route = ARoute(
+      "model: 'm' rules { matches { header: 'x' exact: '' } targets {} } rules { "
+      "targets { version: '1' weight: 1 } targets { version: '2' weight: 1 } "
+      "canary { target { version: '3' } steps: 5 phase: PHASE_ROLLED_BACK } }");
+  REQUIRE(BeginCanary(canary, std::nullopt, "", route).ok());
+  CHECK(route.rules(1).targets_size() == 2);
+  CHECK(route.rules(1).canary().target().version() == "4");
+  CHECK(route.rules(1).canary().phase() == v1::RouteCanary::PHASE_UNSPECIFIED);
+  CHECK_FALSE(route.rules(0).has_canary());
+}
+
+TEST_CASE("EndCanary, PromoteCanary: the targets have all, or the version on trial",
+          "[cli][catalogue]") {
+  const v1::Route route = ARoute(
+      "model: 'm' rules { targets { version: '1' weight: 1 } targets { version: '2' weight: 1 } "
+      "canary { target { alias: 'next' } steps: 5 } split_by_header: 'x-user' }");
+  v1::Route ended = route, promoted = route;
+  REQUIRE(EndCanary(ended).ok());
+  CHECK(ended.rules(0).targets_size() == 2);
+  CHECK_FALSE(ended.rules(0).has_canary());
+  REQUIRE(PromoteCanary(promoted).ok());
+  REQUIRE(promoted.rules(0).targets_size() == 1);
+  CHECK(promoted.rules(0).targets(0).alias() == "next");
+  CHECK_FALSE(promoted.rules(0).has_canary());
+  CHECK(promoted.rules(0).split_by_header() == "x-user");
+  CHECK(absl::IsFailedPrecondition(EndCanary(ended)));
+  CHECK(absl::IsFailedPrecondition(PromoteCanary(ended)));
+}
+
 }  // namespace
 }  // namespace torchfleet::cli

@@ -36,7 +36,10 @@ TEST_CASE("References: what a route names must be there", "[registry][catalogue]
       Row{"model: 'mnist' rules { targets {} targets { model: 'cnn' } }",
           "route.rules[0].targets[1]"},
       Row{"model: 'mnist' rules { targets {} shadow { target { version: '9' } percent: 1 } }",
-          "route.rules[0].shadow.target"});
+          "route.rules[0].shadow.target"},
+      Row{"model: 'mnist' rules { targets {} canary { target { alias: 'prod' } steps: 5 } }", ""},
+      Row{"model: 'mnist' rules { targets {} canary { target { version: '9' } steps: 5 } }",
+          "route.rules[0].canary.target"});
   CAPTURE(row.route);
   const absl::Status status = CheckAgainstMnist(row.route);
   CHECK(status.ok() == row.field.empty());

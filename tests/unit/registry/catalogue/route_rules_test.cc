@@ -18,9 +18,51 @@ TEST_CASE("CheckRoute: takes whole routes", "[registry][catalogue]") {
       "rules { targets { model: 'other' version: '3' weight: 1 } targets { version: '3' } }",
       "rules { matches { header: 'x-user' exact: 'ann' } targets {} } rules { targets {} }",
       "rules { matches { parameter: 'tier' prefix: '' } targets {} split_by_header: 'x-user' }",
-      "rules { targets {} shadow { target { version: '4' } percent: 100 } }");
+      "rules { targets {} shadow { target { version: '4' } percent: 100 } }",
+      "rules { targets { version: '3' } canary { target { version: '4' } steps: 100 } }",
+      "rules { targets {} canary { target { version: '4' } steps: [1, 2, 50] step: 2 "
+      "step_seconds: 604800 max_more_errors_percent: 100 max_latency_percent: 100 "
+      "phase: PHASE_ROLLED_BACK reason: 'it failed' } }");
   CAPTURE(rules);
   CHECK(CheckRoute(ARoute("model: 'm' " + rules)) == absl::OkStatus());
+}
+
+TEST_CASE("CheckRoute: names what is wrong with a canary", "[registry][catalogue]") {
+  struct Row {
+    std::string canary, field;
+  };
+  const std::string target = "target { version: '4' } ", steps = "steps: [5, 50] ";
+  const std::string both = target + steps;
+  const Row row = GENERATE_COPY(
+      as<Row>{}, Row{steps, "target"}, Row{"target { version: 'x' } " + steps, "target.version"},
+      Row{"target { version: '3' } " + steps, "target"},
+      Row{"target { version: '3' model: 'm' weight: 5 } " + steps, "target"}, Row{target, "steps"},
+      Row{target + "steps: 0", "steps[0]"}, Row{target + "steps: 101", "steps[0]"},
+      Row{target + "steps: [5, 5]", "steps[1]"}, Row{target + "steps: [50, 5]", "steps[1]"},
+      Row{both + "step: 2", "step"}, Row{both + "step_seconds: 604801", "step_seconds"},
+      Row{both + "max_more_errors_percent: 101", "max_more_errors_percent"},
+      Row{both + "max_latency_percent: 99", "max_latency_percent"},
+      Row{both + "max_latency_percent: 100001", "max_latency_percent"},
+      Row{both + "reason: '" + std::string(257, 'x') + "'", "reason"},
+      Row{both + "reason: 'a\\nb'", "reason"});
+  CAPTURE(row.canary);
+  const absl::Status status = CheckRoute(
+      ARoute("model: 'm' rules { targets { version: '3' } canary { " + row.canary + " } }"));
+  CHECK(absl::IsInvalidArgument(status));
+  CHECK(BadField(status) == "route.rules[0].canary." + row.field);
+}
+
+TEST_CASE("CheckRoute: a canary has so many steps and phases as there are",
+          "[registry][catalogue]") {
+  v1::Route route = ARoute("model: 'm' rules { targets {} canary { target { version: '4' } } }");
+  v1::RouteCanary& canary = *route.mutable_rules(0)->mutable_canary();
+  for (uint32_t share = 1; share <= 32; ++share) canary.add_steps(share);
+  CHECK(CheckRoute(route).ok());
+  canary.add_steps(33);
+  CHECK(BadField(CheckRoute(route)) == "route.rules[0].canary.steps");
+  canary.mutable_steps()->Truncate(1);
+  canary.set_phase(static_cast<v1::RouteCanary::Phase>(7));
+  CHECK(BadField(CheckRoute(route)) == "route.rules[0].canary.phase");
 }
 
 struct Wrong {

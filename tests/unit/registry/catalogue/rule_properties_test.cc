@@ -126,6 +126,12 @@ class Requests {
         Fill(*rule.mutable_shadow()->mutable_target());
         rule.mutable_shadow()->set_percent(static_cast<uint32_t>(Below(102)));
       }
+      if (Below(4) == 0) {
+        Fill(*rule.mutable_canary()->mutable_target());
+        for (int s = Below(3); s >= 0; --s) {
+          rule.mutable_canary()->add_steps(static_cast<uint32_t>(Below(102)));
+        }
+      }
     }
     return route;
   }
