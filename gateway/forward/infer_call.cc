@@ -189,7 +189,10 @@ void InferCall::Finish(const net::GrpcStatus& status, const net::Headers* traile
   if (std::exchange(finished_, true)) return;
   timer_.Stop();
   hedge_timer_.Stop();
-  if (std::exchange(waiting_, false)) calls_->of(pool_.index_).room().Leave(*this);
+  if (waiting_) {
+    calls_->of(pool_.index_).room().Leave(*this);
+    EndWait();
+  }
   Count(status.code);
   if (ShadowCall* const shadow = std::exchange(shadow_, nullptr)) shadow->CallEnded(status.ok());
   if (caller_) {

@@ -120,6 +120,8 @@ class InferCall final : public net::StreamHandler {
   void Launch();
   // Every worker has as many calls as it is to have.
   void Wait();
+  // It waits no more, and has left the room.
+  void EndWait();
   void Refuse();
   // The request is whole, and something is in quarantine: perhaps this.
   void Inspect();
@@ -149,6 +151,7 @@ class InferCall final : public net::StreamHandler {
   CallIds ids_;
   std::vector<const Backend*> tried_;
   Instant began_;
+  Instant waiting_since_;
   Instant deadline_ = Instant::Infinite();
   net::Timer timer_;
   net::Timer hedge_timer_;

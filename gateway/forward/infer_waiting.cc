@@ -96,15 +96,20 @@ void InferCallPool::MindRooms() {
 bool InferCall::LetIn() {
   if (Choose().full) return false;
   calls_->of(pool_.index_).room().Leave(*this);
-  waiting_ = false;
+  EndWait();
   kept_.Expect(head_.body_size());
   Launch();
   return true;
 }
 
 void InferCall::TurnAway() {
-  waiting_ = false;
+  EndWait();
   Refuse();
+}
+
+void InferCall::EndWait() {
+  waiting_ = false;
+  calls_->of(pool_.index_).EndWait(pool_.loop_.now() - waiting_since_);
 }
 
 void InferCall::Launch() {
@@ -119,6 +124,8 @@ void InferCall::Launch() {
 void InferCall::Wait() {
   calls_->Count(ModelCalls::Rescue::kWaited);
   waiting_ = true;
+  waiting_since_ = pool_.loop_.now();
+  calls_->of(pool_.index_).BeginWait();
   kept_.KeepAll();
   InferCall* const shown_out =
       calls_->of(pool_.index_).room().Enter(*this, Urgency(kept_.Copy()), pool_.loop_.now());
