@@ -192,9 +192,14 @@ void OperatorServer::SetReadiness(Readiness readiness) {
 }
 
 std::string OperatorServer::Metrics() {
-  const std::lock_guard lock(mu_);
+  std::vector<std::shared_ptr<prometheus::Collectable>> collectables;
+  {
+    const std::lock_guard lock(mu_);
+    collectables = collectables_;
+  }
+  // Without the lock: readiness is asked for meanwhile.
   std::vector<prometheus::MetricFamily> families;
-  for (const auto& collectable : collectables_) {
+  for (const auto& collectable : collectables) {
     auto collected = collectable->Collect();
     std::move(collected.begin(), collected.end(), std::back_inserter(families));
   }

@@ -17,6 +17,8 @@
 #include "cli/exit_codes.h"
 #include "cli/infer/infer_command.h"
 #include "cli/load/load_command.h"
+#include "cli/quarantine/quarantine_command.h"
+#include "cli/quarantine/quarantine_text.h"
 #include "cli/sibling.h"
 #include "cli/status/status_command.h"
 #include "cli/up/up_command.h"
@@ -33,7 +35,8 @@ constexpr char kDescription[] =
     "  torchfleet status                                 see the fleet\n"
     "  torchfleet model list                             the catalogue\n"
     "  torchfleet route split mnist 3=90 4=10            a tenth of the calls to version 4\n"
-    "  torchfleet drain mnist                            let its workers finish and go";
+    "  torchfleet drain mnist                            let its workers finish and go\n"
+    "  torchfleet quarantine                             requests that killed workers";
 
 constexpr char kExitCodes[] =
     "Exit codes: 0 done, 1 the call failed or something is not ready, 2 wrong usage,\n"
@@ -180,16 +183,52 @@ void AddLoad(CLI::App& app, LoadOptions& options) {
       ->capture_default_str();
 }
 
+constexpr char kOperatorsHelp[] =
+    "Operators' ports of gateways, host:port with commas between; those of the fleet that runs "
+    "here by default";
+
 void AddStatus(CLI::App& app, StatusOptions& options) {
-  auto* status = app.add_subcommand("status", "Models, versions, workers, state and load");
+  auto* status = app.add_subcommand(
+      "status",
+      "Models, versions, workers, state and load\n\n"
+      "LOAD 1/4 +2: one of four at once runs, two wait. Where gateways are heard, what they\n"
+      "counted too: latencies are of the last ten seconds, the rest since they began; with\n"
+      "--watch calls a second.");
   status->add_option("-o", options.format, "table, or json for programs")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   AddFlag(*status, "--registry", options.registry,
           "host:port, or several with commas between; the fleet that runs here by default");
-  AddDurationFlag(*status, "--timeout", options.timeout, "How long to wait for the registry");
+  AddFlag(*status, "--operators", options.operators, kOperatorsHelp);
+  AddDurationFlag(*status, "--timeout", options.timeout,
+                  "How long to wait for the registry and for gateways");
   status->add_flag("--watch", options.watch,
                    "Anew whenever something changes and each second, until Ctrl-C");
+}
+
+void AddQuarantine(CLI::App& app, QuarantineOptions& options) {
+  auto* quarantine = app.add_subcommand(
+      "quarantine",
+      "Requests that killed two workers and are not sent again\n\n"
+      "  torchfleet quarantine                             what is in it\n"
+      "  torchfleet quarantine release 00c0ffee00c0ffee    send such requests again");
+  quarantine->add_option("-o", options.format, "table, or json for programs")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  auto* release =
+      quarantine->add_subcommand("release", "Let a request out, when its model is mended");
+  release
+      ->add_option("fingerprint", options.release,
+                   "Of the request, as torchfleet quarantine shows it")
+      ->required()
+      ->check([](const std::string& text) {
+        return IsFingerprint(text) ? ""
+                                   : "'" + text + "' is no fingerprint of 16 hexadecimal digits";
+      });
+  for (CLI::App* command : {quarantine, release}) {
+    AddFlag(*command, "--operators", options.operators, kOperatorsHelp);
+    AddDurationFlag(*command, "--timeout", options.timeout, "How long to wait for gateways");
+  }
 }
 
 void AddDrain(CLI::App& app, DrainOptions& options) {
@@ -264,6 +303,7 @@ int Main(int argc, char** argv) {
   StatusOptions status;
   MigrateOptions migrate;
   DrainOptions drain;
+  QuarantineOptions quarantine;
   CatalogueOptions catalogue;
   std::string shell;
   AddUp(app, up);
@@ -273,6 +313,7 @@ int Main(int argc, char** argv) {
   AddStatus(app, status);
   AddMigrate(app, migrate);
   AddDrain(app, drain);
+  AddQuarantine(app, quarantine);
   AddModelCommand(app, catalogue);
   AddRouteCommand(app, catalogue);
   auto* completion = app.add_subcommand("completion", "A completion script for your shell");
@@ -286,6 +327,7 @@ int Main(int argc, char** argv) {
   if (app.got_subcommand("status")) return RunStatus(status);
   if (app.got_subcommand("migrate")) return RunMigrate(migrate);
   if (app.got_subcommand("drain")) return RunDrain(drain);
+  if (app.got_subcommand("quarantine")) return RunQuarantine(quarantine);
   if (catalogue.run) return catalogue.run(catalogue);
   return RunCompletion(app, shell);
 }

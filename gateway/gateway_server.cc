@@ -12,10 +12,16 @@
 #include "base/status.h"
 #include "gateway/discover/fleet_age.h"
 #include "gateway/metrics/canary_metrics.h"
+#include "gateway/metrics/quarantine_page.h"
+#include "gateway/metrics/worker_metrics.h"
+#include "gateway/metrics/workers_page.h"
 #include "registry/client/registry_channel.h"
 
 namespace torchfleet::gateway {
 namespace {
+
+// So that a probe need not wait for a scrape of thousands of workers.
+constexpr int kOperatorThreads = 2;
 
 absl::Status CheckWorker(const std::string& address) {
   const size_t colon = address.rfind(':');
@@ -56,7 +62,8 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
   const int cores = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   const int threads = options.threads == 0 ? cores : options.threads;
   auto gateway = std::unique_ptr<GatewayServer>(new GatewayServer(static_cast<size_t>(threads)));
-  ASSIGN_OR_RETURN(gateway->operators_, OperatorServer::Start(options.operator_listen));
+  ASSIGN_OR_RETURN(gateway->operators_,
+                   OperatorServer::Start(options.operator_listen, kOperatorThreads));
   if (options.model_control && options.worker.empty()) {
     gateway->control_ =
         std::make_unique<ModelControl>(options.registry, gateway->fleet_, gateway->backends_);
@@ -95,12 +102,21 @@ absl::StatusOr<std::unique_ptr<GatewayServer>> GatewayServer::Start(const Gatewa
   gateway->metrics_ =
       std::make_shared<GatewayMetrics>(gateway->calls_, gateway->fleet_, *connected);
   gateway->operators_->Register(gateway->metrics_);
-  gateway->operators_->AddPage("/quarantine", [self = gateway.get()](const OperatorRequest&) {
-    return OperatorAnswer{.type = "application/json; charset=utf-8",
-                          .body = self->quarantine_.ToJson(self->clock_.Now())};
-  });
+  gateway->ShowWorkers();
   gateway->operators_->SetReadiness([self = gateway.get()] { return self->Ready(); });
   return gateway;
+}
+
+void GatewayServer::ShowWorkers() {
+  operators_->Register(std::make_shared<WorkerMetrics>(fleet_, backends_, clock_));
+  operators_->AddPage("/workers$", [this](const OperatorRequest&) {
+    return OperatorAnswer{
+        .type = "application/json; charset=utf-8",
+        .body = WorkersPage(*fleet_.Get(), *backends_.Get(), *calls_.All(), clock_.Now())};
+  });
+  operators_->AddPage("/quarantine", [this](const OperatorRequest& request) {
+    return QuarantinePage(quarantine_, request, clock_.Now());
+  });
 }
 
 GatewayServer::~GatewayServer() {

@@ -69,6 +69,8 @@ class GatewayServer {
   // From now on calls see this fleet.
   void Publish(const FleetSnapshot& fleet, const FleetChange& change);
   void SetServing();
+  // Workers and what is in quarantine, on the operators' port.
+  void ShowWorkers();
   // OK, or what is awaited, for the operators' port.
   absl::Status Ready();
 

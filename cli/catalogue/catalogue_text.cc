@@ -7,26 +7,12 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "cli/text_table.h"
 
 namespace torchfleet::cli {
 namespace {
 
 namespace v1 = torchfleet::registry::v1;
-using Rows = std::vector<std::vector<std::string>>;
-
-std::string AsTable(const Rows& rows) {
-  std::vector<size_t> widths(rows.front().size());
-  for (const auto& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
-    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  }
-  return text;
-}
 
 std::string DateText(const google::protobuf::Timestamp& stamp) {
   return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::FromUnixSeconds(stamp.seconds()),
@@ -169,7 +155,7 @@ std::string RecordText(const Resource& resource) {
 }  // namespace
 
 std::string ModelsAsTable(const std::vector<v1::Model>& models) {
-  Rows rows = {{"NAME", "VERSIONS", "ALIASES", "REPLICAS", "LABELS", "REVISION"}};
+  TableRows rows = {{"NAME", "VERSIONS", "ALIASES", "REPLICAS", "LABELS", "REVISION"}};
   for (const auto& model : models) {
     rows.push_back({model.name(), VersionsText(model), Pairs(model.aliases()), ReplicasText(model),
                     Pairs(model.labels()), std::to_string(model.revision())});
@@ -178,7 +164,7 @@ std::string ModelsAsTable(const std::vector<v1::Model>& models) {
 }
 
 std::string RoutesAsTable(const std::vector<v1::Route>& routes) {
-  Rows rows = {{"MODEL", "RULES", "REST GOES TO", "REVISION"}};
+  TableRows rows = {{"MODEL", "RULES", "REST GOES TO", "REVISION"}};
   for (const auto& route : routes) {
     const bool takes_all = !route.rules().empty() && route.rules().rbegin()->matches().empty();
     rows.push_back({route.model(), std::to_string(route.rules_size()),
@@ -189,7 +175,7 @@ std::string RoutesAsTable(const std::vector<v1::Route>& routes) {
 }
 
 std::string ChangesAsTable(const std::vector<v1::Change>& changes) {
-  Rows rows = {{"REVISION", "WHEN", "WHO", "WHAT"}};
+  TableRows rows = {{"REVISION", "WHEN", "WHO", "WHAT"}};
   for (const auto& change : changes) {
     rows.push_back({std::to_string(change.revision()), DateText(change.at()), change.actor(),
                     fmt::format("{} {}", ActionText(change.action()),

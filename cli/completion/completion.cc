@@ -49,8 +49,11 @@ std::string BashCases(const std::vector<Command>& commands, int depth) {
       text += fmt::format("    {}) words='{}' ;;\n", command.name, Flags(command));
       continue;
     }
-    text += fmt::format("    {})\n{}    [[ $COMP_CWORD -eq {} ]] && words='{}' ;;\n", command.name,
-                        BashCases(command.commands, depth + 1), depth + 1, Words(command.commands));
+    text += fmt::format(
+        "    {})\n{}    [[ $COMP_CWORD -eq {} ]] && words='{}'\n"
+        "    [[ $COMP_CWORD -eq {} && $word == -* ]] && words='{}' ;;\n",
+        command.name, BashCases(command.commands, depth + 1), depth + 1, Words(command.commands),
+        depth + 1, Flags(command));
   }
   return text + "  esac\n";
 }

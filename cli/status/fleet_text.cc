@@ -2,16 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
+#include <iterator>
 #include <set>
+#include <utility>
 
+#include "cli/status/figures_text.h"
+#include "cli/text_table.h"
 #include "nlohmann/json.hpp"
 
 namespace torchfleet::cli {
 namespace {
 
 namespace v1 = torchfleet::registry::v1;
+using Json = nlohmann::ordered_json;
 
 std::string StateText(v1::WorkerState state) {
   switch (state) {
@@ -26,10 +29,14 @@ std::string StateText(v1::WorkerState state) {
   }
 }
 
-std::string Coloured(const std::string& state, size_t width) {
-  const bool bad = state == "DOWN" || state == "FAILED" || state == "NO WORKER";
-  const int colour = state == "READY" ? 32 : bad ? 31 : 33;
-  return fmt::format("\033[{}m{:<{}}\033[0m", colour, state, width);
+constexpr int kRed = 31, kGreen = 32, kYellow = 33;
+constexpr size_t kState = 3;
+// Columns of what gateways counted, and their last one.
+constexpr size_t kFigures = 6;
+constexpr size_t kEjected = 10;
+
+void Append(std::vector<std::string> cells, std::vector<std::string>& line) {
+  std::move(cells.begin(), cells.end(), std::back_inserter(line));
 }
 
 std::string StateCell(const FleetRow& row) {
@@ -37,6 +44,63 @@ std::string StateCell(const FleetRow& row) {
   if (!row.phase.empty()) text += " " + row.phase;
   if (row.disconnected) text += " disconnected";
   return text;
+}
+
+int StateColour(const std::string& state) {
+  const bool bad = state == "DOWN" || state == "FAILED" || state == "NO WORKER";
+  return state == "READY" ? kGreen : bad ? kRed : kYellow;
+}
+
+// Running of those that it can run at once, and those that wait there.
+std::string LoadCell(const FleetRow& row) {
+  if (row.role != "worker") return "";
+  const std::string queued = row.queued == 0 ? "" : fmt::format(" +{}", row.queued);
+  return fmt::format("{}/{}{}", row.running, row.capacity, queued);
+}
+
+std::string ProcessTable(const std::vector<FleetRow>& rows, const FleetFigures& figures,
+                         bool colour) {
+  const bool heard = !figures.heard.empty();
+  const bool rates = HasRates(figures.models);
+  TableRows lines = {{"NAME", "MODEL", "VERSION", "STATE", "LOAD"}};
+  if (heard) {
+    Append({rates ? "CALLS/S" : "CALLS", "P50 MS", "P99 MS", "RETRIES", "HEDGES", "EJECTED"},
+           lines[0]);
+  }
+  lines[0].emplace_back("ADDRESS");
+  for (const FleetRow& row : rows) {
+    auto& line = lines.emplace_back(
+        std::vector<std::string>{row.name, row.model, row.version, StateCell(row), LoadCell(row)});
+    if (heard) {
+      Append(row.role == "worker" ? FigureCells(row.figures, rates)
+                                  : std::vector<std::string>(kFigures),
+             line);
+    }
+    line.push_back(row.address);
+  }
+  if (!colour) return AsTable(lines);
+  return AsTable(lines, [&](size_t line, size_t column) {
+    if (line == 0) return 0;
+    const auto& counted = rows[line - 1].figures;
+    if (column == kEjected && counted && counted->ejected_by > 0) return kRed;
+    return column == kState ? StateColour(lines[line][column]) : 0;
+  });
+}
+
+Json ProcessAsJson(const FleetRow& row) {
+  Json process = {{"role", row.role},   {"name", row.name},       {"address", row.address},
+                  {"model", row.model}, {"version", row.version}, {"state", row.state},
+                  {"pid", row.pid}};
+  if (row.role == "worker") {
+    process["load"] = {
+        {"queued", row.queued}, {"running", row.running}, {"capacity", row.capacity}};
+  }
+  if (!row.left.empty()) process["left"] = row.left;
+  if (!row.phase.empty()) process["phase"] = row.phase;
+  if (row.disconnected) process["disconnected"] = true;
+  if (!row.reason.empty()) process["reason"] = row.reason;
+  if (row.figures) process["figures"] = WorkerAsJson(*row.figures);
+  return process;
 }
 
 void AddModelsWithoutWorker(const v1::WatchResponse::Snapshot& fleet, std::vector<FleetRow>& rows) {
@@ -93,57 +157,40 @@ std::vector<FleetRow> FleetRows(const FleetFile& file, const v1::WatchResponse& 
   return rows;
 }
 
-std::string RowsAsTable(const std::vector<FleetRow>& rows, bool colour) {
-  using Cells = std::array<std::string, 8>;
-  std::vector<Cells> lines = {
-      {"ROLE", "NAME", "MODEL", "VERSION", "STATE", "LOAD", "ADDRESS", "PID"}};
-  for (const FleetRow& row : rows) {
-    const std::string load =
-        row.role == "worker"
-            ? fmt::format("{}/{} running, {} queued", row.running, row.capacity, row.queued)
-            : "";
-    lines.push_back({row.role, row.name, row.model, row.version, StateCell(row), load, row.address,
-                     row.role == "model" ? "" : std::to_string(row.pid)});
+void AddFigures(const FleetFigures& figures, std::vector<FleetRow>& rows) {
+  for (FleetRow& row : rows) {
+    if (row.role != "worker") continue;
+    const auto known = figures.workers.find(row.name);
+    if (known != figures.workers.end()) row.figures = known->second;
   }
-  std::array<size_t, 8> widths{};
-  for (const Cells& line : lines) {
-    for (size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
-  }
-  std::string text;
-  for (size_t l = 0; l < lines.size(); ++l) {
-    for (size_t i = 0; i < lines[l].size(); ++i) {
-      if (i > 0) text += "  ";
-      const bool last = i + 1 == lines[l].size();
-      text += i == 4 && l > 0 && colour ? Coloured(lines[l][i], widths[i])
-                                        : fmt::format("{:<{}}", lines[l][i], last ? 0 : widths[i]);
-    }
-    text += "\n";
-  }
+}
+
+std::string FleetAsTable(const std::vector<FleetRow>& rows, const FleetFigures& figures,
+                         bool colour) {
+  std::string text = ProcessTable(rows, figures, colour);
   for (const FleetRow& row : rows) {
     if (!row.reason.empty()) text += fmt::format("{} failed: {}\n", row.name, row.reason);
     if (!row.left.empty()) text += fmt::format("{} left before: {}\n", row.name, row.left);
   }
+  for (const std::string& why : figures.unheard) {
+    text += fmt::format("gateway not heard: {}\n", why);
+  }
+  if (const std::string models = ModelTable(figures); !models.empty()) text += "\n" + models;
   return text;
 }
 
-std::string RowsAsJson(const std::vector<FleetRow>& rows) {
-  nlohmann::ordered_json processes = nlohmann::ordered_json::array();
-  for (const FleetRow& row : rows) {
-    nlohmann::ordered_json process = {{"role", row.role},       {"name", row.name},
-                                      {"address", row.address}, {"model", row.model},
-                                      {"version", row.version}, {"state", row.state},
-                                      {"pid", row.pid}};
-    if (row.role == "worker") {
-      process["load"] = {
-          {"queued", row.queued}, {"running", row.running}, {"capacity", row.capacity}};
-    }
-    if (!row.left.empty()) process["left"] = row.left;
-    if (!row.phase.empty()) process["phase"] = row.phase;
-    if (row.disconnected) process["disconnected"] = true;
-    if (!row.reason.empty()) process["reason"] = row.reason;
-    processes.push_back(process);
+std::string FleetAsJson(const std::vector<FleetRow>& rows, const FleetFigures& figures) {
+  Json processes = Json::array();
+  for (const FleetRow& row : rows) processes.push_back(ProcessAsJson(row));
+  Json fleet = {{"processes", std::move(processes)}};
+  if (!figures.heard.empty()) {
+    Json& models = fleet["models"] = Json::array();
+    for (const auto& [name, model] : figures.models) models.push_back(ModelAsJson(name, model));
   }
-  return nlohmann::ordered_json{{"processes", processes}}.dump(1) + "\n";
+  if (figures.asked()) {
+    fleet["gateways"] = {{"heard", figures.heard}, {"unheard", figures.unheard}};
+  }
+  return fleet.dump(1) + "\n";
 }
 
 }  // namespace torchfleet::cli

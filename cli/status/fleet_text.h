@@ -1,10 +1,12 @@
 #pragma once
 // The fleet for people and for programs. Pure.
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/state/fleet_file.h"
+#include "cli/status/gateway_figures.h"
 #include "torchfleet/registry/v1/registry.pb.h"
 
 namespace torchfleet::cli {
@@ -30,6 +32,8 @@ struct FleetRow {
   bool disconnected = false;
   // Why it is FAILED.
   std::string reason = {};
+  // What gateways counted of it, where one was heard.
+  std::optional<WorkerFigures> figures = std::nullopt;
 
   bool as_wanted() const { return (state == "READY" || state == "UNLOADED") && !disconnected; }
 };
@@ -42,10 +46,18 @@ std::string PhaseText(torchfleet::registry::v1::DrainPhase phase);
 std::vector<FleetRow> FleetRows(const FleetFile& file,
                                 const torchfleet::registry::v1::WatchResponse& snapshot);
 
-// A line for each process, then one for each that said why it failed or left.
-std::string RowsAsTable(const std::vector<FleetRow>& rows, bool colour);
+void AddFigures(const FleetFigures& figures, std::vector<FleetRow>& rows);
+
+// A line for each process, then one for each that said why it failed or left. Where
+// gateways were heard, with what they counted, and a second table of the models.
+std::string FleetAsTable(const std::vector<FleetRow>& rows, const FleetFigures& figures,
+                         bool colour);
 // {"processes":[{role,name,address,model,version,state,pid,load?,left?,phase?,
-//   disconnected?,reason?}]}
-std::string RowsAsJson(const std::vector<FleetRow>& rows);
+//     disconnected?,reason?,figures?:{calls,calls_per_second?,p50_ms?,p90_ms?,p99_ms?,
+//     in_flight,retries,hedges,outcomes,ejections,gateways,ejected_by,ejected_reason?}}],
+//  "models"?:[{model,calls,calls_per_second?,p50_ms?,p90_ms?,p99_ms?,in_flight,retries,
+//     hedges,waiting,capacity,refused,quarantined}],
+//  "gateways"?:{heard,unheard}}
+std::string FleetAsJson(const std::vector<FleetRow>& rows, const FleetFigures& figures);
 
 }  // namespace torchfleet::cli

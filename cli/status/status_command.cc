@@ -9,6 +9,7 @@
 #include "cli/exit_codes.h"
 #include "cli/state/fleet_file.h"
 #include "cli/status/fleet_text.h"
+#include "cli/status/gateway_look.h"
 #include "cli/status/status_watch.h"
 
 namespace torchfleet::cli {
@@ -25,13 +26,16 @@ int RunStatus(const StatusOptions& options) {
   if (!registry.ok()) return Fail(registry.status());
   const auto snapshot = FleetSnapshot(*registry, options.timeout);
   if (!snapshot.ok()) return Fail(snapshot.status());
-  const auto rows = FleetRows(file, *snapshot);
-  const std::string text =
-      options.format == "json" ? RowsAsJson(rows) : RowsAsTable(rows, WantsColour(STDOUT_FILENO));
+  const FleetFigures figures = LookAtGateways(options.operators, options.registry, options.timeout);
+  auto rows = FleetRows(file, *snapshot);
+  AddFigures(figures, rows);
+  const std::string text = options.format == "json"
+                               ? FleetAsJson(rows, figures)
+                               : FleetAsTable(rows, figures, WantsColour(STDOUT_FILENO));
   std::fputs(text.c_str(), stdout);
   const bool ready =
       std::all_of(rows.begin(), rows.end(), [](const FleetRow& row) { return row.as_wanted(); });
-  return ready ? kOk : kFailed;
+  return ready && figures.unheard.empty() ? kOk : kFailed;
 }
 
 }  // namespace torchfleet::cli

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <mutex>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "cli/exit_codes.h"
 #include "cli/state/fleet_file.h"
 #include "cli/status/fleet_text.h"
+#include "cli/status/gateway_look.h"
 #include "registry/client/watcher.h"
 
 namespace torchfleet::cli {
@@ -48,14 +50,15 @@ class WatchedFleet {
     const std::lock_guard lock(mu_);
     return seen_;
   }
-  std::string Text(const StatusOptions& options) {
+  std::string Text(const StatusOptions& options, const FleetFigures& figures) {
     // The fleet that runs here starts its processes again at will.
     const FleetFile file =
         options.registry.empty() ? ReadFleetFile().value_or(FleetFile()) : FleetFile();
     const std::lock_guard lock(mu_);
-    const auto rows = FleetRows(file, mirror_.Snapshot());
-    if (options.format == "json") return RowsAsJson(rows);
-    return RowsAsTable(rows, WantsColour(STDOUT_FILENO)) +
+    auto rows = FleetRows(file, mirror_.Snapshot());
+    AddFigures(figures, rows);
+    if (options.format == "json") return FleetAsJson(rows, figures);
+    return FleetAsTable(rows, figures, WantsColour(STDOUT_FILENO)) +
            (connected_ ? "" : "the registry is away; that is what it said last\n");
   }
 
@@ -65,6 +68,31 @@ class WatchedFleet {
   bool seen_ ABSL_GUARDED_BY(mu_) = false;
   bool changed_ ABSL_GUARDED_BY(mu_) = false;
   bool connected_ ABSL_GUARDED_BY(mu_) = true;
+};
+
+// What gateways say, asked no more often than it changes anything that is shown.
+class WatchedGateways {
+ public:
+  explicit WatchedGateways(const StatusOptions& options) : options_(options) {}
+
+  const FleetFigures& Get() {
+    if (looked_ && clock_.Now() - at_ < kLongest) return figures_;
+    FleetFigures now = LookAtGateways(options_.operators, options_.registry,
+                                      std::min(options_.timeout, kLongest / 2));
+    const Instant at = clock_.Now();
+    if (looked_) SetRates(figures_, at - at_, now);
+    figures_ = std::move(now);
+    at_ = at;
+    looked_ = true;
+    return figures_;
+  }
+
+ private:
+  const StatusOptions& options_;
+  const MonotonicClock clock_;
+  FleetFigures figures_;
+  bool looked_ = false;
+  Instant at_;
 };
 
 // Whether anybody still reads it.
@@ -90,13 +118,14 @@ absl::Status WatchStatus(const StatusOptions& options) {
                   .on_connection = [&](bool connected) { fleet.SetConnected(connected); }});
   watcher.Start();
   const MonotonicClock clock;
+  WatchedGateways gateways(options);
   const bool terminal = isatty(STDOUT_FILENO) == 1;
   Instant shown;
   // Nothing wakes a wait for signals when the fleet changes.
   while (signal.WaitFor(kShortest) == 0) {
     const bool due = fleet.seen() && clock.Now() - shown >= kLongest;
     if (!fleet.TakeChanged() && !due) continue;
-    if (!Show(fleet.Text(options), terminal)) break;
+    if (!Show(fleet.Text(options, gateways.Get()), terminal)) break;
     shown = clock.Now();
   }
   watcher.Stop();

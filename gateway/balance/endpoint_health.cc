@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace torchfleet::gateway {
 namespace {
@@ -26,10 +27,20 @@ bool Within(int64_t at, int64_t now, int64_t duration) { return at != 0 && now -
 // 0 is kept for never.
 int64_t Moment(Instant now) { return std::max<int64_t>(1, Nanos(now)); }
 
+// For a cell that nobody else writes: nothing can come between.
+void Raise(std::atomic<uint32_t>& counter) { counter.store(counter.load(kRelaxed) + 1, kRelaxed); }
+
 }  // namespace
 
 EndpointHealth::EndpointHealth(size_t loops, Instant since)
     : cells_(std::max<size_t>(1, loops)), since_(Nanos(since)), limit_(kHighestLimit) {}
+
+void EndpointHealth::Begin(size_t loop, AttemptKind kind) {
+  LoopCell& cell = Cell(loop);
+  cell.outstanding.fetch_add(1, kRelaxed);
+  if (kind == AttemptKind::kRetry) Raise(cell.retries);
+  if (kind == AttemptKind::kHedge) Raise(cell.hedges);
+}
 
 int64_t EndpointHealth::outstanding() const {
   int64_t sum = 0;
@@ -44,9 +55,10 @@ void EndpointHealth::Answered(size_t loop, Instant now, absl::Duration latency) 
   const auto micros = static_cast<uint64_t>(nanos / 1000);
   cell.answers.fetch_add(1, kRelaxed);
   cell.latency.fetch_add(micros, kRelaxed);
-  cell.log_latency.fetch_add(
-      static_cast<uint64_t>(std::log2(static_cast<float>(micros)) * EndpointTotals::kLogUnit),
-      kRelaxed);
+  const float log_micros = std::log2(static_cast<float>(micros));
+  cell.log_latency.fetch_add(static_cast<uint64_t>(log_micros * EndpointTotals::kLogUnit),
+                             kRelaxed);
+  Raise(cell.latencies[LatencyBuckets::Of(log_micros)]);
   if (errors_in_a_row_.load(kRelaxed) != 0) errors_in_a_row_.store(0, kRelaxed);
   Observe(Moment(now), nanos);
 }
@@ -70,6 +82,11 @@ void EndpointHealth::Erred(size_t loop) {
   errors_in_a_row_.fetch_add(1, kRelaxed);
 }
 
+void EndpointHealth::FoundFault(size_t loop) {
+  Spoke();
+  Raise(Cell(loop).invalid);
+}
+
 // Read first: a line that all loops only read stays with each of them.
 void EndpointHealth::Spoke() {
   if (silent_in_a_row_.load(kRelaxed) != 0) silent_in_a_row_.store(0, kRelaxed);
@@ -79,17 +96,22 @@ void EndpointHealth::Spoke() {
 
 void EndpointHealth::Refused(Instant now, absl::Duration pause) {
   Spoke();
+  refused_.fetch_add(1, kRelaxed);
   paused_until_.store(Moment(now) + Nanos(std::min(pause, kLongestPause)), kRelaxed);
 }
 
 void EndpointHealth::Silent(Instant now, absl::Duration elapsed) {
+  silent_.fetch_add(1, kRelaxed);
   if (Nanos(elapsed) > latency_.load(kRelaxed)) Observe(Moment(now), Nanos(elapsed));
   if (silent_in_a_row_.fetch_add(1, kRelaxed) + 1 >= kSilentInARow) {
     failed_.store(Moment(now), kRelaxed);
   }
 }
 
-void EndpointHealth::Lost(Instant now) { failed_.store(Moment(now), kRelaxed); }
+void EndpointHealth::Lost(Instant now) {
+  lost_.fetch_add(1, kRelaxed);
+  failed_.store(Moment(now), kRelaxed);
+}
 
 void EndpointHealth::Unreachable(Instant now) {
   Lost(now);
@@ -126,8 +148,22 @@ void EndpointHealth::Forgive() {
   Spoke();
 }
 
+void EndpointHealth::SetEjected(OutlierVerdict why, Instant until) {
+  ejections_.fetch_add(1, kRelaxed);
+  why_.store(why, kRelaxed);
+  SetStillEjected(until);
+  standing_.store(why == OutlierVerdict::kSlow ? Standing::kSlow : Standing::kAside, kRelaxed);
+}
+
+void EndpointHealth::SetStillEjected(Instant until) {
+  ejected_until_.store(Nanos(until), kRelaxed);
+  state_.store(EjectionState::kEjected, kRelaxed);
+}
+
 void EndpointHealth::SetReturned(Instant now) {
   since_.store(Nanos(now), kRelaxed);
+  state_.store(EjectionState::kServing, kRelaxed);
+  why_.store(OutlierVerdict::kNone, kRelaxed);
   standing_.store(Standing::kGood, kRelaxed);
 }
 
@@ -167,6 +203,46 @@ EndpointTotals EndpointHealth::totals() const {
     totals.log_latency += cell.log_latency.load(kRelaxed);
   }
   return totals;
+}
+
+void EndpointHealth::RememberLatency() {
+  const uint64_t answers = totals().answers;
+  if (std::exchange(remembered_, answers) == answers && recent_.empty()) return;
+  RecentLatency::Totals totals{};
+  for (const LoopCell& cell : cells_) {
+    for (size_t i = 0; i < totals.size(); ++i) totals[i] += cell.latencies[i].load(kRelaxed);
+  }
+  recent_.Add(totals);
+}
+
+EndpointFigures EndpointHealth::figures(Instant now) const {
+  EndpointFigures figures;
+  EndpointCounts& counts = figures.counts;
+  uint64_t micros = 0;
+  for (const LoopCell& cell : cells_) {
+    counts.answered += cell.answers.load(kRelaxed);
+    counts.failed += cell.errors.load(kRelaxed);
+    counts.invalid += cell.invalid.load(kRelaxed);
+    counts.retries += cell.retries.load(kRelaxed);
+    counts.hedges += cell.hedges.load(kRelaxed);
+    micros += cell.latency.load(kRelaxed);
+  }
+  counts.latency = absl::Microseconds(micros);
+  counts.refused = refused_.load(kRelaxed);
+  counts.lost = lost_.load(kRelaxed);
+  counts.silent = silent_.load(kRelaxed);
+  counts.ejections = ejections_.load(kRelaxed);
+  figures.late = recent_.Get();
+  figures.outstanding = outstanding();
+  figures.limit = limit();
+  figures.others = others(now);
+  figures.capacity = capacity();
+  figures.state = state_.load(kRelaxed);
+  if (figures.state == EjectionState::kServing) return figures;
+  figures.why = why_.load(kRelaxed);
+  figures.left =
+      absl::Nanoseconds(std::max<int64_t>(0, ejected_until_.load(kRelaxed) - Nanos(now)));
+  return figures;
 }
 
 }  // namespace torchfleet::gateway

@@ -120,6 +120,7 @@ GroupJudge::Outcome GroupJudge::Judge(Instant now, std::span<EndpointHealth* con
     EndpointJudgement& judged = endpoints[i]->judgement();
     if (judged.state == EjectionState::kEjected && now >= judged.until) {
       judged.state = EjectionState::kProbed;
+      endpoints[i]->SetProbed();
       outcome.to_probe.push_back(i);
     }
     if (judged.state != EjectionState::kServing) continue;
@@ -131,8 +132,7 @@ GroupJudge::Outcome GroupJudge::Judge(Instant now, std::span<EndpointHealth* con
     const absl::Duration lasts = Lasts(judged.ejections++);
     judged.state = EjectionState::kEjected;
     judged.until = now + lasts;
-    endpoints[i]->SetEjected(verdicts[i] == OutlierVerdict::kSlow ? Standing::kSlow
-                                                                  : Standing::kAside);
+    endpoints[i]->SetEjected(verdicts[i], judged.until);
     outcome.ejections.push_back({.endpoint = i, .why = verdicts[i], .lasts = lasts});
   }
   return outcome;
@@ -147,6 +147,7 @@ void GroupJudge::Probed(Instant now, EndpointHealth& endpoint, bool answered) {
   } else {
     judged.state = EjectionState::kEjected;
     judged.until = now + kProbeAgain;
+    endpoint.SetStillEjected(judged.until);
   }
 }
 

@@ -47,7 +47,9 @@ bool InferCall::Try(const std::shared_ptr<Backend>& backend, bool hedge) {
   }
   Attempt& attempt = attempts_[attempts_[0].stream ? 1 : 0];
   attempt.backend = backend;
-  attempt.backend->health().Begin(pool_.index_);
+  attempt.backend->health().Begin(pool_.index_, hedge               ? AttemptKind::kHedge
+                                                : tried_.size() > 1 ? AttemptKind::kRetry
+                                                                    : AttemptKind::kFirst);
   attempt.hedge = hedge;
   attempt.died = false;
   FillHeaders(
@@ -252,8 +254,7 @@ bool InferCall::HasKilledTwo(const Attempt& attempt) {
   suspect_ = Fingerprint(kept_.Copy());
   if (!suspect_) return false;
   const Backend& backend = *attempt.backend;
-  // Another process at the same address is another worker.
-  const std::string worker = fmt::format("{} {}", backend.address(), backend.health().life());
+  const Quarantine::Process worker{.address = backend.address(), .life = backend.health().life()};
   if (!pool_.quarantine_.Died(*suspect_, record_->model, worker, pool_.loop_.now())) return false;
   LogWarning("two workers died of a request; it is not sent again",
              {{"model", record_->model}, {"fingerprint", fmt::format("{:016x}", *suspect_)}});
@@ -282,7 +283,7 @@ void InferCall::TellHealth(EndpointHealth& health, const AttemptFailure& failure
     case FailureMeaning::kModelFailed:
       return health.Erred(pool_.index_);
     case FailureMeaning::kRequest:
-      return health.Spoke();
+      return health.FoundFault(pool_.index_);
     case FailureMeaning::kNothing:
       return;
   }

@@ -210,9 +210,10 @@ void InferCall::Finish(const net::GrpcStatus& status, const net::Headers* traile
   if (std::exchange(finished_, true)) return;
   timer_.Stop();
   hedge_timer_.Stop();
-  if (std::exchange(waiting_, false)) {
+  if (waiting_) {
     calls_->of(pool_.index_).room().Leave(*this);
     calls_->waiting().GiveBack();
+    EndWait();
   }
   Count(status.code);
   if (ShadowCall* const shadow = std::exchange(shadow_, nullptr)) shadow->CallEnded(status.ok());

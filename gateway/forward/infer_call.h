@@ -126,6 +126,8 @@ class InferCall final : public net::StreamHandler {
   bool GiveBackPlace();
   // Every worker, or the model, has as many calls as it is to have.
   void Wait();
+  // It waits no more, and has left the room.
+  void EndWait();
   void Refuse();
   // The request is whole, and something is in quarantine: perhaps this.
   void Inspect();
@@ -161,6 +163,7 @@ class InferCall final : public net::StreamHandler {
   CallIds ids_;
   std::vector<const Backend*> tried_;
   Instant began_;
+  Instant waiting_since_;
   Instant deadline_ = Instant::Infinite();
   net::Timer timer_;
   net::Timer hedge_timer_;

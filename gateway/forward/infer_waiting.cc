@@ -107,7 +107,7 @@ bool InferCall::LetIn() {
   }
   calls_->of(pool_.index_).room().Leave(*this);
   calls_->waiting().GiveBack();
-  waiting_ = false;
+  EndWait();
   kept_.Expect(head_.body_size());
   Start();
   return true;
@@ -127,8 +127,13 @@ bool InferCall::GiveBackPlace() {
 }
 
 void InferCall::TurnAway() {
-  waiting_ = false;
+  EndWait();
   Refuse();
+}
+
+void InferCall::EndWait() {
+  waiting_ = false;
+  calls_->of(pool_.index_).EndWait(pool_.loop_.now() - waiting_since_);
 }
 
 void InferCall::Launch() {
@@ -151,6 +156,8 @@ void InferCall::Wait() {
   calls_->Count(ModelCalls::Rescue::kWaited);
   GiveBackPlace();
   waiting_ = true;
+  waiting_since_ = pool_.loop_.now();
+  calls_->of(pool_.index_).BeginWait();
   kept_.KeepAll();
   const CallRules& rules = route_->calls;
   // Whoever has to go for this call leaves it the place.

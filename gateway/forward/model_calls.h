@@ -71,6 +71,9 @@ class ModelCalls {
    public:
     void Begin();
     void End(const CallOutcome& outcome);
+    // A call begins to wait for a worker to have room, and has done so for this long.
+    void BeginWait();
+    void EndWait(absl::Duration waited);
 
     uint64_t begun() const { return begun_.load(std::memory_order_relaxed); }
     uint64_t ended(size_t code) const { return ended_[code].load(std::memory_order_relaxed); }
@@ -78,6 +81,10 @@ class ModelCalls {
     const BucketCounts<kDurations.size()>& durations() const { return durations_; }
     const BucketCounts<kSizes.size()>& requests() const { return requests_; }
     const BucketCounts<kSizes.size()>& answers() const { return answers_; }
+    uint64_t waits_begun() const { return waits_begun_.load(std::memory_order_relaxed); }
+    uint64_t waits_ended() const { return waits_ended_.load(std::memory_order_relaxed); }
+    // The sum in nanoseconds.
+    const BucketCounts<kDurations.size()>& waits() const { return waits_; }
     // How long answers take. The loop's alone, to write and to read.
     LatencyQuantile& usual() { return usual_; }
     // Its calls that wait for a worker to have room.
@@ -89,6 +96,8 @@ class ModelCalls {
     BucketCounts<kDurations.size()> durations_;
     BucketCounts<kSizes.size()> requests_;
     BucketCounts<kSizes.size()> answers_;
+    std::atomic<uint64_t> waits_begun_ = 0, waits_ended_ = 0;
+    BucketCounts<kDurations.size()> waits_;
     LatencyQuantile usual_;
     WaitingRoom<InferCall> room_;
   };
@@ -138,6 +147,8 @@ class ModelCalls {
   // Of all loops.
   uint64_t ended(size_t code) const;
   int64_t in_flight() const;
+  // Of those in flight, the ones that wait for room.
+  int64_t waiting() const;
 
  private:
   RetryBudget budget_;

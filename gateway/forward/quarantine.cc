@@ -1,12 +1,9 @@
 #include "gateway/forward/quarantine.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 #include <iterator>
 
-#include <nlohmann/json.hpp>
 #include "wire/wire_reader.h"
 
 namespace torchfleet::gateway {
@@ -50,20 +47,23 @@ std::optional<uint64_t> Fingerprint(std::string_view body) {
   return hash;
 }
 
-bool Quarantine::Died(uint64_t fingerprint, std::string_view model, std::string_view worker,
+bool Quarantine::Died(uint64_t fingerprint, std::string_view model, const Process& worker,
                       Instant now) {
   const std::lock_guard lock(mu_);
   Expire(now);
   const auto known = Find(fingerprint);
   if (known == suspects_.end()) {
     if (suspects_.size() >= kMost) Erase(suspects_.begin());
-    suspects_.push_back(
-        {.entry = {.fingerprint = fingerprint, .model = std::string(model), .since = now},
-         .worker = std::string(worker)});
+    suspects_.push_back({.entry = {.fingerprint = fingerprint,
+                                   .model = std::string(model),
+                                   .workers = {worker.address},
+                                   .since = now},
+                         .worker = worker});
     return false;
   }
   if (!known->held && known->worker != worker) {
     known->held = true;
+    known->entry.workers.push_back(worker.address);
     held_.fetch_add(1, std::memory_order_relaxed);
   }
   return known->held;
@@ -83,6 +83,14 @@ bool Quarantine::Holds(uint64_t fingerprint, Instant now) {
   return true;
 }
 
+bool Quarantine::Release(uint64_t fingerprint) {
+  const std::lock_guard lock(mu_);
+  const auto known = Find(fingerprint);
+  if (known == suspects_.end() || !known->held) return false;
+  Erase(known);
+  return true;
+}
+
 std::vector<Quarantine::Entry> Quarantine::List(Instant now) {
   const std::lock_guard lock(mu_);
   Expire(now);
@@ -91,17 +99,6 @@ std::vector<Quarantine::Entry> Quarantine::List(Instant now) {
     if (suspect.held) entries.push_back(suspect.entry);
   }
   return entries;
-}
-
-std::string Quarantine::ToJson(Instant now) {
-  nlohmann::json list = nlohmann::json::array();
-  for (const Entry& entry : List(now)) {
-    list.push_back({{"model", entry.model},
-                    {"fingerprint", fmt::format("{:016x}", entry.fingerprint)},
-                    {"age_seconds", absl::ToInt64Seconds(now - entry.since)},
-                    {"refused", entry.refused}});
-  }
-  return nlohmann::json({{"quarantine", std::move(list)}}).dump() + "\n";
 }
 
 Quarantine::Suspects::iterator Quarantine::Find(uint64_t fingerprint) {

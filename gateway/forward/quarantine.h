@@ -36,31 +36,41 @@ class Quarantine {
   struct Entry {
     uint64_t fingerprint = 0;
     std::string model;
+    // The addresses of those that died with it, the first one first.
+    std::vector<std::string> workers;
     Instant since;
     // Calls that were refused since.
     uint64_t refused = 0;
   };
 
+  // A worker's process: another one at the same address has another `life`.
+  struct Process {
+    std::string address;
+    uint64_t life = 0;
+
+    bool operator==(const Process&) const = default;
+  };
+
   // `worker` died with the request: whether it is in quarantine now. The same
-  // process dies once only: `worker` tells processes apart.
-  bool Died(uint64_t fingerprint, std::string_view model, std::string_view worker, Instant now);
+  // process dies once only.
+  bool Died(uint64_t fingerprint, std::string_view model, const Process& worker, Instant now);
   // A worker answered it.
   void Cleared(uint64_t fingerprint);
   // Whether a call with it is to be refused; counts it.
   bool Holds(uint64_t fingerprint, Instant now);
+  // An operator wants it let out; false when it is not in. Nothing is held against
+  // it from then on.
+  bool Release(uint64_t fingerprint);
 
   // Whether nothing is in quarantine. Takes no lock.
   bool empty() const { return held_.load(std::memory_order_relaxed) == 0; }
   std::vector<Entry> List(Instant now);
-  // The same for operators:
-  // {"quarantine":[{"model":…,"fingerprint":…,"age_seconds":…,"refused":…}]}
-  std::string ToJson(Instant now);
 
  private:
   struct Suspect {
     Entry entry;
-    // Who died of it.
-    std::string worker;
+    // Who died of it first.
+    Process worker;
     bool held = false;
   };
   using Suspects = std::list<Suspect>;

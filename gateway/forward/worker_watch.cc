@@ -94,6 +94,7 @@ void WorkerWatch::Run() {
     const Instant now = clock_.Now();
     HearProbes(now);
     for (const Group& group : groups_) Judge(group, now);
+    RememberLatencies();
     lock.lock();
   }
 }
@@ -133,6 +134,14 @@ void WorkerWatch::Judge(const Group& group, Instant now) {
                 {"duration", absl::FormatDuration(ejection.lasts)}});
   }
   for (const size_t worker : outcome.to_probe) Ask(group, worker);
+}
+
+void WorkerWatch::RememberLatencies() {
+  static const auto kTurns = static_cast<size_t>(absl::Seconds(1) / kJudgeEvery);
+  size_t place = ++turn_;
+  for (const auto& [address, backend] : *of_table_) {
+    if (place++ % kTurns == 0) backend->health().RememberLatency();
+  }
 }
 
 void WorkerWatch::Ask(const Group& group, size_t worker) {

@@ -46,6 +46,8 @@ class WorkerWatch {
   void Regroup();
   void AddGroup(const std::string& model, const std::vector<std::string>& addresses);
   void Judge(const Group& group, Instant now);
+  // Has each worker remember its latency once a second, a tenth of them at a time.
+  void RememberLatencies();
   void Ask(const Group& group, size_t worker);
   // What came of probes since the last time.
   void HearProbes(Instant now);
@@ -58,6 +60,7 @@ class WorkerWatch {
   std::shared_ptr<const FleetSnapshot> of_fleet_;
   std::shared_ptr<const BackendTable::Table> of_table_;
   std::vector<Group> groups_;
+  size_t turn_ = 0;
 
   std::mutex mu_;
   std::condition_variable changed_;

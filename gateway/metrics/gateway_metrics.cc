@@ -1,13 +1,12 @@
 #include "gateway/metrics/gateway_metrics.h"
 
-#include <prometheus/metric_family.h>
-
-#include <initializer_list>
 #include <iterator>
 #include <limits>
 #include <map>
 #include <string>
 #include <utility>
+
+#include "gateway/metrics/metric_family.h"
 
 namespace torchfleet::gateway {
 namespace {
@@ -15,22 +14,6 @@ namespace {
 using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-
-using Labels = std::initializer_list<std::pair<const char*, std::string>>;
-
-MetricFamily Family(const char* name, const char* help, MetricType type) {
-  MetricFamily family;
-  family.name = name;
-  family.help = help;
-  family.type = type;
-  return family;
-}
-
-ClientMetric& AddMetric(MetricFamily& family, const Labels& labels) {
-  ClientMetric& metric = family.metric.emplace_back();
-  for (const auto& [name, value] : labels) metric.label.push_back({name, value});
-  return metric;
-}
 
 std::string CodeName(size_t code) {
   return absl::StatusCodeToString(static_cast<absl::StatusCode>(code));
@@ -70,8 +53,8 @@ std::string StateName(registry::v1::WorkerState state) {
 }
 
 MetricFamily FleetEndpoints(const FleetSnapshot& fleet) {
-  MetricFamily family = Family("torchfleet_gateway_fleet_endpoints", "Workers this gateway knows.",
-                               MetricType::Gauge);
+  MetricFamily family = MakeFamily("torchfleet_gateway_fleet_endpoints",
+                                   "Workers this gateway knows.", MetricType::Gauge);
   for (const auto& [model, served] : fleet.models) {
     std::map<std::string, double> count;
     for (const auto& [version, workers] : served->versions) {
@@ -125,7 +108,7 @@ std::vector<MetricFamily> RescueFamilies() {
   std::vector<MetricFamily> families;
   for (const RescueName& rescue : kRescues) {
     if (!families.empty() && families.back().name == rescue.name) continue;
-    families.push_back(Family(rescue.name, rescue.help, MetricType::Counter));
+    families.push_back(MakeFamily(rescue.name, rescue.help, MetricType::Counter));
   }
   return families;
 }
@@ -150,18 +133,26 @@ GatewayMetrics::GatewayMetrics(const ModelCallsTable& calls, const Snapshot<Flee
 
 std::vector<MetricFamily> GatewayMetrics::Collect() const {
   MetricFamily calls =
-      Family("torchfleet_gateway_calls_total",
-             "Inference calls answered, by model and gRPC status code.", MetricType::Counter);
-  MetricFamily durations = Family("torchfleet_gateway_call_duration_seconds",
-                                  "How long inference calls took.", MetricType::Histogram);
+      MakeFamily("torchfleet_gateway_calls_total",
+                 "Inference calls answered, by model and gRPC status code.", MetricType::Counter);
+  MetricFamily durations = MakeFamily("torchfleet_gateway_call_duration_seconds",
+                                      "How long inference calls took.", MetricType::Histogram);
   MetricFamily requests =
-      Family("torchfleet_gateway_request_size_bytes",
-             "Size of inference requests; the sum is what came in.", MetricType::Histogram);
+      MakeFamily("torchfleet_gateway_request_size_bytes",
+                 "Size of inference requests; the sum is what came in.", MetricType::Histogram);
   MetricFamily answers =
-      Family("torchfleet_gateway_response_size_bytes",
-             "Size of inference answers; the sum is what went out.", MetricType::Histogram);
-  MetricFamily in_flight = Family("torchfleet_gateway_in_flight",
-                                  "Inference calls not yet answered.", MetricType::Gauge);
+      MakeFamily("torchfleet_gateway_response_size_bytes",
+                 "Size of inference answers; the sum is what went out.", MetricType::Histogram);
+  MetricFamily in_flight = MakeFamily(
+      "torchfleet_gateway_in_flight",
+      "Inference calls not yet answered, those that wait included: the demand.", MetricType::Gauge);
+  MetricFamily waiting = MakeFamily(
+      "torchfleet_gateway_waiting",
+      "Of those in flight, the ones that wait for a worker to have room.", MetricType::Gauge);
+  MetricFamily waits =
+      MakeFamily("torchfleet_gateway_wait_seconds",
+                 "How long calls waited for a worker to have room, also those that were refused.",
+                 MetricType::Histogram);
   std::vector<MetricFamily> rescues = RescueFamilies();
   for (const auto& [model, counters] : *calls_.All()) {
     for (size_t code = 0; code < ModelCalls::kCodes; ++code) {
@@ -181,14 +172,20 @@ std::vector<MetricFamily> GatewayMetrics::Collect() const {
         [](const Counts& counts) -> auto& { return counts.answers(); });
     AddMetric(in_flight, {{"model", model}}).gauge.value =
         static_cast<double>(counters->in_flight());
+    AddMetric(waiting, {{"model", model}}).gauge.value = static_cast<double>(counters->waiting());
+    AddHistogram(
+        waits, model, *counters, ModelCalls::kDurations, 1e-9,
+        [](const Counts& counts) -> auto& { return counts.waits(); });
     AddRescues(model, *counters, rescues);
   }
-  MetricFamily connected = Family("torchfleet_gateway_registry_connected",
-                                  "Whether the registry's news arrive: 1 or 0.", MetricType::Gauge);
+  MetricFamily connected =
+      MakeFamily("torchfleet_gateway_registry_connected",
+                 "Whether the registry's news arrive: 1 or 0.", MetricType::Gauge);
   AddMetric(connected, {}).gauge.value = registry_connected_.load() ? 1 : 0;
   std::vector<MetricFamily> families = {
-      std::move(calls),     std::move(durations),          std::move(requests), std::move(answers),
-      std::move(in_flight), FleetEndpoints(*fleet_.Get()), std::move(connected)};
+      std::move(calls),   std::move(durations),          std::move(requests),
+      std::move(answers), std::move(in_flight),          std::move(waiting),
+      std::move(waits),   FleetEndpoints(*fleet_.Get()), std::move(connected)};
   std::move(rescues.begin(), rescues.end(), std::back_inserter(families));
   return families;
 }

@@ -59,10 +59,13 @@ TEST_CASE("CompletionScript: offers a command's own commands before their flags"
   CLI::App app("torchfleet");
   std::string value;
   CLI::App* kite = app.add_subcommand("kite", "Kites");
+  kite->add_option("--string", value, "How long");
   kite->add_subcommand("list", "All")->add_option("--colour", value, "Which");
   kite->add_subcommand("launch", "One")->add_option("--wind", value, "How much");
   app.add_subcommand("launch", "Another")->add_option("--date", value, "When");
   CHECK(Offered(app, "torchfleet kite l", 2) == "list launch\n");
+  CHECK(Offered(app, "torchfleet kite ''", 2) == "list launch\n");
+  CHECK(Offered(app, "torchfleet kite --", 2) == "--help --string\n");
   CHECK(Offered(app, "torchfleet kite list --", 3) == "--help --colour\n");
   CHECK(Offered(app, "torchfleet kite launch --w", 3) == "--wind\n");
   CHECK(Offered(app, "torchfleet launch --", 2) == "--help --date\n");

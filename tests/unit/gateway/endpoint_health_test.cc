@@ -110,7 +110,7 @@ TEST_CASE("EndpointHealth: a newcomer starts slowly, and so does another process
   CHECK(health.Candidate(At(20)).weight == 1);
   health.Answered(0, At(20), absl::Seconds(9));
   health.Unreachable(At(20));
-  health.SetEjected(Standing::kSlow);
+  health.SetEjected(OutlierVerdict::kSlow, At(25));
   health.SetLimit(1);
   health.Renewed(At(30));
   const BalanceCandidate renewed = health.Candidate(At(30));
@@ -129,6 +129,88 @@ TEST_CASE("EndpointHealth: full at its limit", "[gateway][balance]") {
   CHECK(health.Candidate(kBegin).full);
   health.End(0);
   CHECK_FALSE(health.Candidate(kBegin).full);
+}
+
+TEST_CASE(
+    "EndpointHealth: figures have attempts by how they ended, of all loops, and keep them "
+    "when another process comes",
+    "[gateway][balance]") {
+  auto health = Known();
+  health.Begin(0);
+  health.Begin(1, AttemptKind::kRetry);
+  health.Begin(0, AttemptKind::kHedge);
+  health.Begin(1, AttemptKind::kHedge);
+  health.End(0);
+  health.Answered(0, kBegin, absl::Milliseconds(3));
+  health.Answered(1, kBegin, absl::Milliseconds(5));
+  health.Erred(1);
+  health.FoundFault(0);
+  health.Refused(kBegin, absl::ZeroDuration());
+  health.Lost(kBegin);
+  health.Unreachable(kBegin);
+  health.Silent(kBegin, absl::Seconds(1));
+  health.Reported(kBegin, 7, 4);
+  health.Renewed(kBegin);
+  const EndpointFigures figures = health.figures(kBegin);
+  CHECK(figures.counts.answered == 2);
+  CHECK(figures.counts.latency == absl::Milliseconds(8));
+  CHECK(figures.counts.failed == 1);
+  CHECK(figures.counts.invalid == 1);
+  CHECK(figures.counts.refused == 1);
+  CHECK(figures.counts.lost == 2);
+  CHECK(figures.counts.silent == 1);
+  CHECK(figures.counts.ended() == 8);
+  CHECK(figures.counts.retries == 1);
+  CHECK(figures.counts.hedges == 2);
+  CHECK(figures.outstanding == 3);
+  CHECK(figures.capacity == 4);
+  CHECK(figures.limit == kHighestLimit);
+}
+
+TEST_CASE("EndpointHealth: figures say whether it is out, why and for how long",
+          "[gateway][balance]") {
+  auto health = Known();
+  CHECK(health.figures(kBegin).state == EjectionState::kServing);
+  health.SetEjected(OutlierVerdict::kFailing, At(103));
+  EndpointFigures figures = health.figures(At(101));
+  CHECK(figures.state == EjectionState::kEjected);
+  CHECK(figures.why == OutlierVerdict::kFailing);
+  CHECK(figures.left == absl::Seconds(2));
+  health.SetProbed();
+  CHECK(health.figures(At(103)).state == EjectionState::kProbed);
+  CHECK(health.figures(At(104)).left == absl::ZeroDuration());
+  health.SetStillEjected(At(105));
+  figures = health.figures(At(104));
+  CHECK(figures.state == EjectionState::kEjected);
+  CHECK(figures.why == OutlierVerdict::kFailing);
+  health.SetReturned(At(106));
+  figures = health.figures(At(106));
+  CHECK(figures.state == EjectionState::kServing);
+  CHECK(figures.why == OutlierVerdict::kNone);
+  CHECK(figures.counts.ejections == 1);
+}
+
+TEST_CASE("EndpointHealth: latency of late follows a change and fades", "[gateway][balance]") {
+  auto health = Known();
+  const auto p50 = [&] {
+    const auto latency = LatencyBuckets::Quantile(health.figures(kBegin).late, 0.5);
+    return latency ? absl::ToDoubleMilliseconds(*latency) : 0;
+  };
+  CHECK(p50() == 0);
+  const auto answer = [&](absl::Duration latency) {
+    for (int i = 0; i < 50; ++i) health.Answered(static_cast<size_t>(i % 2), kBegin, latency);
+    health.RememberLatency();
+  };
+  for (int second = 0; second < 30; ++second) answer(absl::Milliseconds(2));
+  CHECK(p50() > 1.4);
+  CHECK(p50() < 2.9);
+  for (int second = 0; second < 10; ++second) answer(absl::Milliseconds(50));
+  CHECK(p50() > 35);
+  // A minute and a half without an answer: nothing is known of late.
+  for (int second = 0; second < 130; ++second) health.RememberLatency();
+  CHECK(p50() == 0);
+  answer(absl::Milliseconds(2));
+  CHECK(p50() < 2.9);
 }
 
 }  // namespace

@@ -28,6 +28,9 @@ TEST_CASE("GatewayMetrics: shows calls by model, and unknown models as one", "[g
                     .duration = absl::Milliseconds(3),
                     .bytes_in = 3000,
                     .bytes_out = 100});
+  mnist->of(0).BeginWait();
+  mnist->of(1).BeginWait();
+  mnist->of(1).EndWait(absl::Milliseconds(20));
   mnist->Count(ModelCalls::Rescue::kRetry);
   mnist->Count(ModelCalls::Rescue::kEjectedSlow);
   mnist->Count(ModelCalls::Rescue::kShadowDifferent);
@@ -45,6 +48,10 @@ TEST_CASE("GatewayMetrics: shows calls by model, and unknown models as one", "[g
            R"(torchfleet_gateway_calls_total{model="mnist",code="OK"} 1)",
            R"(torchfleet_gateway_calls_total{model="other",code="NOT_FOUND"} 1)",
            R"(torchfleet_gateway_in_flight{model="mnist"} 1)",
+           R"(torchfleet_gateway_waiting{model="mnist"} 1)",
+           R"(torchfleet_gateway_wait_seconds_count{model="mnist"} 1)",
+           R"(torchfleet_gateway_wait_seconds_bucket{model="mnist",le="0.01"} 0)",
+           R"(torchfleet_gateway_wait_seconds_bucket{model="mnist",le="0.025"} 1)",
            R"(torchfleet_gateway_retries_total{model="mnist"} 1)",
            R"(torchfleet_gateway_hedges_total{model="mnist"} 0)",
            R"(torchfleet_gateway_ejections_total{model="mnist",reason="slow"} 1)",

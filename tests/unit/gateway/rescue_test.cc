@@ -112,7 +112,16 @@ TEST_CASE("Rescue: when no worker has room a call is refused with pushback", "[g
   CHECK(status.error_code() == grpc::StatusCode::UNAVAILABLE);
   CHECK(RetryDelay(FromGrpc(status)).has_value());
   CHECK(context.GetServerTrailingMetadata().count("grpc-retry-pushback-ms") == 1);
-  CHECK(fleet.gateway.calls().Find("m")->count(Rescue::kRefusal) == 1);
+  const auto calls = fleet.gateway.calls().Find("m");
+  CHECK(calls->count(Rescue::kRefusal) == 1);
+  CHECK(calls->waiting() == 0);
+  uint64_t waits = 0, waited = 0;
+  for (const auto& counts : calls->all()) {
+    waits += counts.waits_ended();
+    waited += counts.waits().sum();
+  }
+  CHECK(waits == 1);
+  CHECK(waited > 0);
   CHECK(fleet.backends[0]->calls().value() == 1);
   holding.TryCancel();
   CHECK(call.get().error_code() == grpc::StatusCode::CANCELLED);
