@@ -146,7 +146,7 @@ class Soak:
         lines = [f"calls: {self.calls():,}: {listed(self.oracle.ends)}",
                  f"callers came back: {listed(self.oracle.returns) or 'none'}",
                  f"events: {listed(self.troubles.counts)}",
-                 "unary calls of at most 64 KiB, ms: " + ", ".join(
+                 "unary calls of at most 64 KiB at the first gateway, ms: " + ", ".join(
                      f"p{share:g} {1e3 * latencies[int(len(latencies) * share / 100)]:.1f}"
                      for share in (50, 99, 99.9)),
                  "the last call that an older rule decided began "
