@@ -37,7 +37,7 @@ backend out
 
 
 _ENDPOINT = """
-      - endpoint: {{address: {{socket_address: {{address: {host}, port_value: {port}}}}}}}"""
+        - endpoint: {{address: {{socket_address: {{address: {host}, port_value: {port}}}}}}}"""
 
 
 def envoy(folder, backends):

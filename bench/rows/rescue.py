@@ -198,6 +198,9 @@ def measure_down(bench):
         counters = ("calls", "retries", "hedges")
         begun = {what: ours.counted(what, "m") for what in counters}
         load = ours.load("m", 0.6, 5 * bench.seconds)
+        # It has asked what the model takes, and calls.
+        while load.runs() and ours.counted("calls", "m") < begun["calls"] + 10:
+            pass
         for worker in ours.workers["m"]:
             worker.popen.kill()
         for worker in ours.workers["m"]:

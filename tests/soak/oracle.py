@@ -101,6 +101,11 @@ class Troubles:
             self._past.append((what, whom, self._open.pop((what, whom)),
                                time.monotonic() + self.FELT))
 
+    def now(self):
+        """What is going on, with whom."""
+        with self._mu:
+            return list(self._open)
+
     def met(self, whats, whom, begun, ended):
         """Whether one of these was going on with them in that time."""
         with self._mu:

@@ -32,6 +32,8 @@ from world import World, served_by  # noqa: E402
 
 # Calls a second, of callers and of the volume beside them.
 RATE, VOLUME = 200 // lib.SLOW, 400 // lib.SLOW
+# Seconds between lines of progress.
+PROGRESS = 10
 # Of the time, the first part in which the registry and the second gateway end too.
 ROUGH = 0.6
 # Of the calls, so many may be told that all workers are full.
@@ -58,6 +60,8 @@ class Soak:
         self.events = Events(self.world, self.timeline, self.oracle, options.seed, BEGINNING)
         self.vitals = Vitals(self._long_lived)
         self.callers = self.volume = None
+        # Calls and latencies of which progress() has told.
+        self.seen = 0, 0
 
     def _long_lived(self):
         yield "the first gateway", self.world.gateways[0]
@@ -91,10 +95,13 @@ class Soak:
 
     def _wait(self):
         """To the end, or to the first thing that is wrong."""
-        begun, over = time.monotonic(), threading.Event()
-        while not self.oracle.wrong and time.monotonic() < begun + self.options.seconds:
-            if time.monotonic() > begun + ROUGH * self.options.seconds:
+        begun, said, over = time.monotonic(), 0, threading.Event()
+        while not self.oracle.wrong and (age := time.monotonic() - begun) < self.options.seconds:
+            if age > ROUGH * self.options.seconds:
                 self.events.calm.set()
+            if age >= said + PROGRESS:
+                said = age
+                print(f"{age:6.0f} s  {self.progress()}", file=sys.stderr, flush=True)
             over.wait(0.5)
 
     def _check_end(self):
@@ -129,12 +136,21 @@ class Soak:
         total, full = self.calls(), self.oracle.returns["full"] + self.oracle.ends["full"]
         if full > MOST_FULL * total:
             self.oracle.found(f"{full} of {total} calls were told that every worker is full")
-        if self.callers.not_begun:
-            self.oracle.found(f"{self.callers.not_begun} calls were not begun: too many were "
-                              "under way")
 
     def calls(self):
         return sum(self.oracle.ends.values())
+
+    def progress(self):
+        """A line of what has been since the one before."""
+        begun, seen = self.seen
+        self.seen = self.callers.begun, len(self.callers.latencies)
+        latest = sorted(self.callers.latencies[seen:]) or [0]
+        behind, self.callers.behind = self.callers.behind, 0.0
+        return (f"{self.callers.begun - begun} calls, {self.callers.under_way} under way, "
+                f"p50 {1e3 * latest[len(latest) // 2]:.1f} ms, "
+                f"p99 {1e3 * latest[len(latest) * 99 // 100]:.1f} ms, "
+                f"callers at most {1e3 * behind:.0f} ms behind, "
+                f"{', '.join(f'{what} {whom}' for what, whom in self.troubles.now()) or 'calm'}")
 
     def lives(self):
         return self.vitals.long(0.35 * self.options.seconds)
@@ -145,6 +161,7 @@ class Soak:
         latencies = sorted(self.callers.latencies) or [0]
         lines = [f"calls: {self.calls():,}: {listed(self.oracle.ends)}",
                  f"callers came back: {listed(self.oracle.returns) or 'none'}",
+                 f"not begun, as too many were under way: {self.callers.not_begun:,}",
                  f"events: {listed(self.troubles.counts)}",
                  "unary calls of at most 64 KiB at the first gateway, ms: " + ", ".join(
                      f"p{share:g} {1e3 * latencies[int(len(latencies) * share / 100)]:.1f}"

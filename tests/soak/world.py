@@ -14,6 +14,9 @@ from traffic import counted, put_model, put_route, send
 OTHER = "blob"
 LEASE = "3s"
 BOUND = 60
+# Of a call, in seconds. A gateway that ends lets its calls go on for longer.
+DEADLINE = 20.0 * lib.SLOW
+DRAIN = f"{25 * lib.SLOW}s"
 
 
 def served_by(model):
@@ -104,6 +107,7 @@ class World:
         old = self.gateways[number]
         self.gateways[number] = self.fleet.start(
             "torchfleet-gateway", "--registry", self.registry.address, "--threads", "2",
+            "--drain-timeout", DRAIN,
             "--fleet-file", os.path.join(self.folder, f"fleet-{number}"), "--listen",
             old.address if old else "127.0.0.1:0", "--operator-listen",
             old.operator_address if old else "127.0.0.1:0")
