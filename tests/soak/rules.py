@@ -18,17 +18,20 @@ class State:
     front: bool = False
 
 
-# By name: the rules, and the versions that may answer a call that names none.
+# By name: the route but for its model's name, none for no route; and the versions that
+# may answer a call that names none. What a route can say besides goes into a further one.
 ROUTES = {
-    "none": ([], lambda call, state: {"2"}),
-    "first": ([all_to(version="1")], lambda call, state: {"1"}),
-    "prod": ([all_to(alias="prod")], lambda call, state: {str(state.prod)}),
-    "split": ([split({1: 70, 2: 30})], lambda call, state: BOTH),
-    "users": ([split({1: 50, 2: 50}, split_by_header="x-user")], lambda call, state: BOTH),
-    "testers": ([{"matches": [{"header": "x-tester", "exact": "yes"}],
-                  "targets": [{"version": "2"}]}, all_to(version="1")],
+    "none": (None, lambda call, state: {"2"}),
+    "first": ({"rules": [all_to(version="1")]}, lambda call, state: {"1"}),
+    "prod": ({"rules": [all_to(alias="prod")]}, lambda call, state: {str(state.prod)}),
+    "split": ({"rules": [split({1: 70, 2: 30})]}, lambda call, state: BOTH),
+    "users": ({"rules": [split({1: 50, 2: 50}, split_by_header="x-user")]},
+              lambda call, state: BOTH),
+    "testers": ({"rules": [{"matches": [{"header": "x-tester", "exact": "yes"}],
+                            "targets": [{"version": "2"}]}, all_to(version="1")]},
                 lambda call, state: {"2"} if call.tester else {"1"}),
-    "shadow": ([{**all_to(version="1"), "shadow": {"target": {"version": "2"}, "percent": 50}}],
+    "shadow": ({"rules": [{**all_to(version="1"),
+                           "shadow": {"target": {"version": "2"}, "percent": 50}}]},
                lambda call, state: {"1"}),
 }
 

@@ -8,7 +8,7 @@ import grpc
 
 import fleet as lib
 from rules import FRONT, MODEL, ROUTES
-from traffic import counted, put_model, put_route, send
+from traffic import all_to, counted, put_model, send
 
 # The other model: one version, the larger requests.
 OTHER = "blob"
@@ -81,24 +81,20 @@ class World:
         lib.eventually(lambda: all(self.asked(connected, g) for g in self.gateways), BOUND)
 
     def set_route(self, state):
-        rules, _ = ROUTES[state.route]
-        if rules:
-            put_route(self.registry, MODEL, *rules)
-        else:
-            self.delete_route(MODEL)
+        self.put_or_delete(MODEL, ROUTES[state.route][0])
 
     def set_alias(self, state):
         put_model(self.registry, MODEL, (1, 2), prod=state.prod)
 
     def set_front(self, state):
-        if state.front:
-            put_route(self.registry, FRONT, {"targets": [{"model": MODEL, "alias": "prod"}]})
-        else:
-            self.delete_route(FRONT)
+        self.put_or_delete(FRONT, {"rules": [all_to(model=MODEL, alias="prod")]} if state.front
+                           else None)
 
-    def delete_route(self, model):
-        code, answer = send(self.registry.operator_address, f"/v1/routes/{model}", method="DELETE")
-        assert code in (200, 404), answer
+    def put_or_delete(self, model, route):
+        code, answer = send(
+            self.registry.operator_address, f"/v1/routes/{model}",
+            {"model": model, **route} if route else None, "PUT" if route else "DELETE")
+        assert code == 200 or (code == 404 and not route), answer
 
     # --- gateways ---
 
