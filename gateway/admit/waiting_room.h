@@ -30,7 +30,7 @@ template <typename Waiter>
 class WaitingRoom {
  public:
   static constexpr absl::Duration kPatience = absl::Milliseconds(250);
-  static constexpr absl::Duration kHurry = absl::Milliseconds(5);
+  static constexpr absl::Duration kHurry = absl::Milliseconds(2);
   static constexpr size_t kMost = 1024;
 
   // `urgency`: the lower the sooner. Who may not wait comes back: the newcomer,

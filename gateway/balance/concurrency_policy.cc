@@ -26,7 +26,11 @@ double ConcurrencyPolicy::Allowed(double baseline) {
 
 int64_t ConcurrencyPolicy::Floor(const ConcurrencyFigures& figures) {
   if (figures.capacity == 0) return kLeastUnknown;
-  const auto all = static_cast<double>(std::max(kLeast, 2 * int64_t{figures.capacity}));
+  const double capacity = figures.capacity;
+  const double sent = figures.baseline > 0
+                          ? capacity * absl::ToDoubleMicroseconds(kSending) / figures.baseline
+                          : kMostSent;
+  const double all = 2 * capacity + std::min(kMostSent, sent);
   const double ours = std::max<double>(1, static_cast<double>(figures.outstanding));
   return std::max<int64_t>(1, std::llround(all * ours / (ours + figures.others)));
 }

@@ -5,9 +5,10 @@
 //
 // A call may wait as long as it runs, or kWait, whichever is longer: what waits
 // for less is no overload, whatever the ratio. And never fewer calls than fill
-// the worker's batches twice: one that runs and one that waits; nor, where the
-// worker says how many it runs at once, more than it could answer in the time
-// allowed, so that no queue grows before the ratio shows it.
+// the worker's batches twice, one that runs and one that waits, and what it answers
+// while the gateway sends the next; nor, where the worker says how many it runs at
+// once, more than it could answer in the time allowed, so that no queue grows before
+// the ratio shows it.
 //
 // Source: the gradient of Netflix's concurrency-limits, with that floor and that
 // allowance.
@@ -35,8 +36,11 @@ struct ConcurrencyFigures {
 
 class ConcurrencyPolicy {
  public:
-  static constexpr absl::Duration kWait = absl::Milliseconds(20);
-  static constexpr int64_t kLeast = 8;
+  static constexpr absl::Duration kWait = absl::Milliseconds(2);
+  // What the gateway takes to send the next call, when busy; at most kMostSent calls
+  // are there for it.
+  static constexpr absl::Duration kSending = absl::Milliseconds(1);
+  static constexpr double kMostSent = 8;
   // Of a worker that does not say how many it can run.
   static constexpr int64_t kLeastUnknown = 64;
 

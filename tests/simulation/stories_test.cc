@@ -1,5 +1,6 @@
 #include "tests/simulation/stories.h"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <cstdio>
 
@@ -85,6 +86,23 @@ TEST_CASE("Simulation: three times too many calls lose no goodput, and few wait"
       CHECK(figures.normal.failed == 0);
       CHECK(figures.overload.goodput >= 0.95);
       CHECK(figures.overload.p99 / figures.normal.p99 <= 2);
+      CHECK(figures.after.failed == 0);
+    }
+  }
+}
+
+TEST_CASE("Simulation: so it is whatever a call takes and however many run at once",
+          "[simulation]") {
+  for (const int millis : {2, 10, 100}) {
+    for (const uint32_t capacity : {1U, 4U, 16U}) {
+      const absl::Duration service = absl::Milliseconds(millis);
+      const Overload figures =
+          ThreeTimes({.workers = 4, .worker = {.capacity = capacity, .service = service}});
+      CAPTURE(millis, capacity, figures.normal.p99, figures.overload.p99);
+      CHECK(figures.normal.failed == 0);
+      CHECK(figures.overload.goodput >= 0.95);
+      // What waits for less than a few milliseconds is let be.
+      CHECK(figures.overload.p99 <= std::max(2 * figures.normal.p99, 10.0));
       CHECK(figures.after.failed == 0);
     }
   }
