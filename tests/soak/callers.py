@@ -200,7 +200,7 @@ class Callers:
         response = answer.infer_response
         each = calls.pop(response.id, None)
         if each is None:
-            return End("LOST", f"an answer to nobody or again: {response.id} {answer.error_message}")
+            return End("LOST", f"to nobody, or again: {response.id} {answer.error_message}")
         if answer.error_message:
             return End.of_stream(answer.error_message)
         response.id = each.mark

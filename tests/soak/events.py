@@ -25,8 +25,9 @@ class Events:
         self.stopping = threading.Event()
         # Set when those processes are to live on, so that their memory tells.
         self.calm = threading.Event()
-        self.threads = [threading.Thread(target=self._run, args=(what, random.Random(f"{seed}-{n}")))
-                        for n, what in enumerate((self._workers, self._gateways, self._control))]
+        self.threads = [
+            threading.Thread(target=self._run, args=(what, random.Random(f"{seed}-{n}")))
+            for n, what in enumerate((self._workers, self._gateways, self._control))]
 
     def start(self):
         for thread in self.threads:
@@ -53,9 +54,9 @@ class Events:
     def _workers(self, chance):
         while not self._pause(0.2, 1.5, chance):
             slot = chance.choice(self.world.slots)
+            actions = [self.kill, self.freeze, self.drain, self.end]
             # The old ones are only frozen.
-            self.freeze(slot, chance) if slot.old else chance.choice(
-                [self.kill, self.freeze, self.drain, self.end])(slot, chance)
+            chance.choice([self.freeze] if slot.old else actions)(slot, chance)
 
     def kill(self, slot, chance):
         self.troubles.begin("killed", slot.model)

@@ -26,7 +26,8 @@ import time
 KEPT = 1 << 20
 FULL = "as many calls as it can answer in time"
 _OF_HTTP = {404: "NOT_FOUND", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED"}
-_OF_TEXT = {"UNAVAILABLE": (FULL, "has not heard yet which models there are"),
+_OF_TEXT = {"UNAVAILABLE": (FULL, "has not heard yet which models there are",
+                            "has no worker that is ready"),
             "NOT_FOUND": ("there is no model",)}
 
 
@@ -130,7 +131,7 @@ class Oracle:
     def found(self, what):
         """Something is wrong, of a call or of anything else."""
         with self.mu:
-            self.wrong.append(what)
+            self.wrong.append(f"{what}; going on: {self.troubles.now()}")
 
     def judge(self, call, end):
         """True when the caller is to come back; else the call is over and counted."""
