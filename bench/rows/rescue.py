@@ -208,8 +208,10 @@ def measure_down(bench):
         report = load.report()
         calls, retries, hedges = (ours.counted(what, "m") - begun[what] for what in counters)
     return Section("All 8 workers killed, 60 % load",
-                   ["calls", "answered", "retries", "hedges"],
-                   [[count(calls), count(report["codes"]["OK"]), count(retries), count(hedges)]],
+                   ["calls", "answered", "UNAVAILABLE", "INTERNAL", "retries", "hedges"],
+                   [[count(calls), *(count(report["codes"].get(code, 0))
+                                     for code in ("OK", "UNAVAILABLE", "INTERNAL")),
+                     count(retries), count(hedges)]],
                    [Goal("attempts ÷ calls", (calls + retries + hedges) / calls, 1.2)],
                    [f"{code}: {text}" for code, text in report["messages"].items()])
 
