@@ -5,9 +5,10 @@ SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 MODELS ?= models
 LISTEN ?= 127.0.0.1:8001
+MINUTES ?= 60
 sources = $(shell git ls-files '*.cc' '*.h')
 
-.PHONY: help setup build up test asan tsan fuzz bench format clean
+.PHONY: help setup build up test asan tsan fuzz soak bench format clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,6 +43,12 @@ fuzz: ## A short run of each fuzz target, from its corpus
 	cmake --preset fuzz
 	cmake --build --preset fuzz -j $(JOBS)
 	ctest --preset fuzz -j $(JOBS)
+
+soak: ## Mixed load, kills, freezes, drains and changes of rules at random, for MINUTES (60); SEED
+	deploy/setup.sh test
+	cmake --preset release
+	cmake --build --preset release -j $(JOBS)
+	build/venv/bin/python tests/soak/soak.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 bench: ## Measure every figure, beside the peers; results as in bench/README.md
 	deploy/setup.sh bench

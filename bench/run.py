@@ -19,7 +19,7 @@ from harness.bench import Bench  # noqa: E402
 from harness.peers import NotThere  # noqa: E402
 from harness.processes import CORES  # noqa: E402
 from rows import (catalogue, digits, discovery, encoder, fleet, generator, idle,  # noqa: E402
-                  models, overload, proxy, registry, rest, worker)
+                  models, overload, proxy, registry, rescue, rest, rollout, worker)
 
 ROWS = {"fleet": fleet.measure, "sizes": proxy.measure_sizes, "large": proxy.measure_megabytes,
         "latency": proxy.measure_latency, "many": proxy.measure_many, "tls": proxy.measure_tls,
@@ -30,7 +30,11 @@ ROWS = {"fleet": fleet.measure, "sizes": proxy.measure_sizes, "large": proxy.mea
         "overhead": worker.measure_overhead, "batching": worker.measure_batching,
         "adaptive": worker.measure_adaptive, "encoder": encoder.measure,
         "catalogue": catalogue.measure,
-        "tail": overload.measure_tail, "storm": overload.measure_storm}
+        "tail": overload.measure_tail, "storm": overload.measure_storm,
+        "slow": rescue.measure_slow, "killed": rescue.measure_killed,
+        "frozen": rescue.measure_frozen, "stragglers": rescue.measure_stragglers,
+        "down": rescue.measure_down, "overload": rescue.measure_overload,
+        "rollout": rollout.measure}
 
 
 def machine():

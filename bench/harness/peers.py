@@ -23,14 +23,14 @@ class NotThere(Exception):
     pass
 
 
-def _write(folder, name, text):
+def write(folder, name, text):
     path = os.path.join(folder, name)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     return path
 
 
-def _need(binary, package):
+def need(binary, package):
     if not shutil.which(binary):
         raise NotThere(f"{binary} (apt-get install {package})")
 
@@ -54,13 +54,13 @@ def find(package, name):
 
 
 def haproxy(folder, backend, tls=None):
-    _need("haproxy", "haproxy")
+    need("haproxy", "haproxy")
     address = free_address()
     # A buffer of 64 KiB nearly halves the cost of large bodies.
     bind = f"bind {address} proto h2"
     if tls:
         bind = f"bind {address} ssl crt {tls.both} alpn h2"
-    config = _write(folder, "haproxy.cfg", f"""
+    config = write(folder, "haproxy.cfg", f"""
 global
   nbthread 1
   maxconn 8000
@@ -83,14 +83,14 @@ backend out
 
 
 def nginx(folder, backend, tls=None):
-    _need("nginx", "nginx-light")
+    need("nginx", "nginx-light")
     address = free_address()
     listen = f"listen {address} http2 backlog=4096;"
     if tls:
         listen = (f"listen {address} ssl http2 backlog=4096; ssl_certificate {tls.certificate}; "
                   f"ssl_certificate_key {tls.key};")
     # It opens a connection for each request in flight; the cache holds them all.
-    config = _write(folder, "nginx.conf", f"""
+    config = write(folder, "nginx.conf", f"""
 daemon off;
 worker_processes 1;
 worker_rlimit_nofile 16384;
@@ -131,10 +131,10 @@ http {{
 
 
 def nghttpx(folder, backend, tls=None):
-    _need("nghttpx", "nghttp2-proxy")
+    need("nghttpx", "nghttp2-proxy")
     address = free_address()
     comma = address.replace(":", ",")
-    config = _write(folder, "nghttpx.conf", "")
+    config = write(folder, "nghttpx.conf", "")
     front = [f"--frontend={comma};no-tls"]
     if tls:
         front = [f"--frontend={comma}", tls.key, tls.certificate]
@@ -147,7 +147,7 @@ def nghttpx(folder, backend, tls=None):
                    *flags, *front], SUBJECT_CORE, address)
 
 
-_ENVOY = """
+ENVOY_CONFIG = """
 static_resources:
   listeners:
   - name: in
@@ -190,7 +190,7 @@ static_resources:
       - lb_endpoints:
         - endpoint: {{address: {{socket_address: {{address: {to_host}, port_value: {to_port}}}}}}}
 """
-_ENVOY_WINDOWS = ("{max_concurrent_streams: 1024, initial_stream_window_size: 1048576, "
+ENVOY_WINDOWS = ("{max_concurrent_streams: 1024, initial_stream_window_size: 1048576, "
                   "initial_connection_window_size: 16777216}")
 
 
@@ -201,8 +201,8 @@ def envoy(folder, backend, tls=None):
     address = free_address()
     host, port = address.split(":")
     to_host, to_port = backend.split(":")
-    config = _write(folder, "envoy.yaml", _ENVOY.format(
-        host=host, port=port, to_host=to_host, to_port=to_port, windows=_ENVOY_WINDOWS))
+    config = write(folder, "envoy.yaml", ENVOY_CONFIG.format(
+        host=host, port=port, to_host=to_host, to_port=to_port, windows=ENVOY_WINDOWS))
     return Server([binary, "-c", config, "--concurrency", "1", "--disable-hot-restart", "-l",
                    "error"], SUBJECT_CORE, address)
 
@@ -222,7 +222,7 @@ def perf_analyzer():
 
 
 def h2load():
-    _need("h2load", "nghttp2-client")
+    need("h2load", "nghttp2-client")
     return "h2load"
 
 

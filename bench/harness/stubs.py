@@ -7,6 +7,9 @@ import tempfile
 
 from .processes import ROOT
 
+# Servers are started while other threads make calls; it would say so each time.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 
 @functools.lru_cache(maxsize=None)
 def _made(*files):

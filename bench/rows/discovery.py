@@ -7,10 +7,9 @@ import socket
 import subprocess
 import threading
 import time
-import urllib.request
 
 from harness import fleet, stubs
-from harness.processes import LOAD_CORE, SUBJECT_CORE, Server, ours
+from harness.processes import LOAD_CORE, ours
 from harness.tables import Goal, Section, count, us
 
 MODEL = fleet.model(240)
@@ -22,17 +21,6 @@ LOOKED_AT = 0.5
 def _quantile(values, share):
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
-
-
-def _registry(bench):
-    return bench.keep(Server([ours("torchfleet-registry"), "--listen", "127.0.0.1:0", "--store",
-                              "memory", "--lease", f"{LEASE}s", "--log-level", "error"], LOAD_CORE, ready="fd"))
-
-
-def _gateway(bench, registry):
-    return bench.keep(Server([ours("torchfleet-gateway"), "--listen", "127.0.0.1:0", "--registry",
-                              registry.address, "--threads", "1", "--log-level", "error"],
-                             SUBJECT_CORE, ready="fd"))
 
 
 class _Caller:
@@ -62,9 +50,9 @@ def _ready_ms(bench, rounds):
     """A worker that listens already says READY: until a call reaches it."""
     grpc, pb, services = stubs.registry()
     with bench.servers():
-        registry = _registry(bench)
+        registry = bench.keep(fleet.registry(f"{LEASE}s"))
         worker = bench.keep(fleet.worker(bench.repository(), MODEL, LOAD_CORE))
-        caller = _Caller(_gateway(bench, registry))
+        caller = _Caller(bench.keep(fleet.gateway_of(registry)))
         announce = services.RegistryServiceStub(grpc.insecure_channel(registry.address)).Announce
         times = []
         for n in range(rounds):
@@ -83,22 +71,6 @@ def _ready_ms(bench, rounds):
             said.put(None)
             caller.until(False)
         return times
-
-
-def _ready_workers(gateway):
-    url = f"http://{gateway.report['operator_address']}/metrics"
-    with urllib.request.urlopen(url) as answer:
-        for line in answer.read().decode().splitlines():
-            if line.startswith("torchfleet_gateway_fleet_endpoints{") and 'state="ready"' in line:
-                return int(float(line.rpartition(" ")[2]))
-    return 0
-
-
-def _await_ready(gateway, number, limit=60):
-    end = time.monotonic() + limit
-    while _ready_workers(gateway) != number:
-        if time.monotonic() > end:
-            raise RuntimeError(f"{_ready_workers(gateway)} workers are ready, expected {number}")
 
 
 class _Grave:
@@ -140,14 +112,14 @@ def _killed_ms(bench, rounds):
     it; and how many calls failed."""
     times, failed = [], 0
     with bench.servers():
-        registry = _registry(bench)
+        registry = bench.keep(fleet.registry(f"{LEASE}s"))
         repository = bench.repository()
         bench.keep(fleet.worker(repository, MODEL, LOAD_CORE, registry.address))
-        gateway = _gateway(bench, registry)
+        gateway = bench.keep(fleet.gateway_of(registry))
         caller = _Caller(gateway)
         for _ in range(rounds):
             victim = fleet.worker(repository, MODEL, LOAD_CORE, registry.address)
-            _await_ready(gateway, 2)
+            fleet.await_ready(gateway, 2)
             for _ in range(20):
                 caller.answered()
             began = time.perf_counter()
@@ -159,7 +131,7 @@ def _killed_ms(bench, rounds):
             grave.close()
             times.append((grave.last - began) * 1e3)
             victim.stop()
-            _await_ready(gateway, 1)
+            fleet.await_ready(gateway, 1)
     return times, failed
 
 
@@ -167,17 +139,17 @@ def _frozen_s(bench, rounds):
     """Until a gateway lets go of a worker that is frozen."""
     times = []
     with bench.servers():
-        registry = _registry(bench)
+        registry = bench.keep(fleet.registry(f"{LEASE}s"))
         repository = bench.repository()
         workers = [bench.keep(fleet.worker(repository, MODEL, LOAD_CORE, registry.address))
                    for _ in range(2)]
-        gateway = _gateway(bench, registry)
+        gateway = bench.keep(fleet.gateway_of(registry))
         for _ in range(rounds):
-            _await_ready(gateway, 2)
+            fleet.await_ready(gateway, 2)
             workers[0].popen.send_signal(signal.SIGSTOP)
             os.waitid(os.P_PID, workers[0].popen.pid, os.WSTOPPED)
             began = time.perf_counter()
-            _await_ready(gateway, 1)
+            fleet.await_ready(gateway, 1)
             times.append(time.perf_counter() - began)
             workers[0].popen.send_signal(signal.SIGCONT)
     return times

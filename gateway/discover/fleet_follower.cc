@@ -43,6 +43,7 @@ void FleetFollower::Stop() {
 
 void FleetFollower::OnChange(const registry::v1::WatchResponse& response) {
   const std::lock_guard lock(mu_);
+  if (file_ && !heard_) Recall(response.incarnation());
   const Fleet::Outcome outcome = fleet_.Apply(response, clock_.Now());
   heard_ = true;
   known_at_ = Seconds(absl::Now());
@@ -72,6 +73,13 @@ void FleetFollower::Tell(const FleetChange& change) {
   // What is kept is not the registry's word: it stays in the file of the
   // incarnation that knew it.
   if (file_ && heard_ && !fleet_.keeps()) file_->Set(fleet_.Snapshot(), fleet_.incarnation());
+}
+
+void FleetFollower::Recall(const std::string& incarnation) {
+  if (known_at_ > 0) return;  // it has stood in already
+  const auto filed = ReadFleetFile(options_.fleet_file);
+  if (!filed.ok() || filed->fleet.incarnation() == incarnation) return;
+  Tell(fleet_.Apply(filed->fleet, clock_.Now()).change);
 }
 
 void FleetFollower::StartFromFile() {

@@ -4,7 +4,9 @@
 // When the registry is away the last fleet stands: calls go on. One that has been
 // away since the start, for kPatience, is stood in for by the fleet file of an
 // earlier life, which the registry's first word treats as it does any fleet of an
-// earlier incarnation.
+// earlier incarnation. So it is when a registry answers at once, but is of another
+// incarnation than the file: it may have come back a moment ago, and not every worker
+// to it.
 //
 // Lifecycle: Start once; Stop (or destruction) returns when `publish` runs no
 // more. Borrows the clock. `publish` is called on the watcher's thread or on
@@ -56,8 +58,10 @@ class FleetFollower {
   void OnChange(const registry::v1::WatchResponse& response);
   void OnConnection(bool connected);
   void RunExpiry();
-  // The next two with mu_ held.
+  // The next three with mu_ held.
   void StartFromFile();
+  // The fleet on disk, where the registry that speaks first never knew it.
+  void Recall(const std::string& incarnation);
   void Tell(const FleetChange& change);
 
   const Options options_;

@@ -21,10 +21,18 @@ namespace {
 
 constexpr std::string_view kContentType = "application/grpc";
 
-net::GrpcStatus BrokenOff(net::CloseCode code) {
+// A worker's timer may pass so much before ours.
+constexpr absl::Duration kTimersDiffer = absl::Milliseconds(10);
+
+// `left`: until the call's deadline.
+net::GrpcStatus BrokenOff(net::CloseCode code, absl::Duration left) {
   // What was not begun, or refused before it began, is UNAVAILABLE like what
   // broke on the way: RetryPolicy tells them apart no further.
-  if (code == net::CloseCode::kCancel) return {absl::StatusCode::kCancelled, "cancelled"};
+  if (code == net::CloseCode::kCancel) {
+    // All that a worker can say of a deadline that passes behind a part of the answer.
+    if (left <= kTimersDiffer) return {absl::StatusCode::kDeadlineExceeded, "the deadline passed"};
+    return {absl::StatusCode::kCancelled, "cancelled"};
+  }
   if (code == net::CloseCode::kEnhanceYourCalm) {
     return {absl::StatusCode::kResourceExhausted, "the worker was asked too much"};
   }
@@ -212,7 +220,7 @@ void InferCall::Attempt::OnClosed(net::Stream& from, net::CloseCode code) {
     died = code == net::CloseCode::kConnectionLost;
     const bool never_sent =
         code == net::CloseCode::kNeverSent || code == net::CloseCode::kRefusedStream;
-    call.AttemptFailed(this, BrokenOff(code),
+    call.AttemptFailed(this, BrokenOff(code, call.deadline_ - call.pool_.loop_.now()),
                        never_sent ? FailureSource::kNeverSent : FailureSource::kBroken, nullptr);
   }
   call.RecycleWhenClosed();

@@ -16,6 +16,7 @@ from harness.windows import formed  # noqa: E402
 
 ROWS = ["fleet", "many", "rest", "generator", "idle", "news", "swap", "catalogue"]
 WORKER_ROWS = ["overhead", "batching", "adaptive", "tail", "storm"]
+RESCUE_ROWS = ["slow", "killed", "frozen", "stragglers", "down", "overload"]
 
 
 def measured(rows, path, seconds="0.1"):
@@ -100,6 +101,17 @@ def test_a_storm_is_three_times_the_capacity(worker_sections):
         assert storm["arrivals/s"] == pytest.approx(3 * storm["capacity, requests/s"], rel=0.01)
         assert 0 <= storm["answers in time/s"] <= storm["arrivals/s"]
         assert 0 <= storm["run for nobody, %"] <= 100
+
+
+def test_rows_of_rescue(tmp_path):
+    sections = measured(RESCUE_ROWS, tmp_path / "figures.json")
+    for section in sections.values():
+        assert section["goals"] and section["lines"]
+        assert all(len(line) == len(section["head"]) for line in section["lines"])
+        # What is not to fail did not; what is compared was measured.
+        assert all(goal["value"] == 0 if goal["limit"] == 0 else goal["value"] > 0
+                   for goal in section["goals"])
+    assert float(sections["killed"]["lines"][0][1]) > 0
 
 
 @pytest.mark.skipif(not os.path.isdir(os.path.join(PEERS, MINILM.replace("==", "-"))),

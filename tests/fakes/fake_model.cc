@@ -18,9 +18,21 @@ void ThrowOnPoison(const std::vector<std::string>& inputs) {
   }
 }
 
+// How long a batch takes.
+struct Delay {
+  std::chrono::milliseconds usual{0};
+  // 0: none is slow.
+  int slow_every = 0;
+  int slow_factor = 1;
+
+  std::chrono::milliseconds Of(int run) const {
+    return slow_every > 0 && run % slow_every == 0 ? usual * slow_factor : usual;
+  }
+};
+
 class FakeModel : public Model {
  public:
-  FakeModel(const ModelSpec& spec, std::string behaviour, std::chrono::milliseconds delay)
+  FakeModel(const ModelSpec& spec, std::string behaviour, Delay delay)
       : spec_(spec), behaviour_(std::move(behaviour)), delay_(delay) {}
 
   absl::StatusOr<std::vector<OutputTensor>> Run(const std::vector<BatchInput>& inputs,
@@ -34,9 +46,10 @@ class FakeModel : public Model {
     stages.Gathered();
     if (behaviour_ == "poison") ThrowOnPoison(gathered);
     if (behaviour_ == "crash" && gathered[0].find("crash") != std::string::npos) abort();
+    ++runs_;
     // The time that a model takes.
-    if (delay_.count() > 0) std::this_thread::sleep_for(delay_);
-    const bool wrong = behaviour_ == "wrong" && ++runs_ % 3 == 0;
+    if (delay_.usual.count() > 0) std::this_thread::sleep_for(delay_.Of(runs_));
+    const bool wrong = behaviour_ == "wrong" && runs_ % 3 == 0;
     std::vector<OutputTensor> outputs;
     for (size_t i = 0; i < spec_.outputs.size(); ++i) {
       const size_t from = std::min(i, inputs.size() - 1);
@@ -52,7 +65,7 @@ class FakeModel : public Model {
  private:
   const ModelSpec spec_;
   const std::string behaviour_;
-  const std::chrono::milliseconds delay_;
+  const Delay delay_;
   int runs_ = 0;
 };
 
@@ -60,6 +73,16 @@ std::string Parameter(const ModelSpec& spec, const std::string& name,
                       const std::string& otherwise) {
   const auto found = spec.parameters.find(name);
   return found == spec.parameters.end() ? otherwise : found->second;
+}
+
+int Number(const ModelSpec& spec, const std::string& name, const char* otherwise) {
+  return std::atoi(Parameter(spec, name, otherwise).c_str());
+}
+
+Delay DelayOf(const ModelSpec& spec) {
+  return {.usual = std::chrono::milliseconds(Number(spec, "delay_ms", "100")),
+          .slow_every = Number(spec, "slow_every", "0"),
+          .slow_factor = Number(spec, "slow_factor", "20")};
 }
 
 }  // namespace
@@ -82,9 +105,8 @@ absl::StatusOr<std::unique_ptr<Model>> MakeFakeModel(const ModelSpec& spec) {
   for (const char* known :
        {"echo", "delay", "throw", "bad_alloc", "poison", "wrong_shape", "wrong", "crash"}) {
     if (behaviour != known) continue;
-    const auto delay = std::chrono::milliseconds(
-        behaviour == "delay" ? std::atoi(Parameter(spec, "delay_ms", "100").c_str()) : 0);
-    return std::make_unique<FakeModel>(spec, behaviour, delay);
+    return std::make_unique<FakeModel>(spec, behaviour,
+                                       behaviour == "delay" ? DelayOf(spec) : Delay());
   }
   return absl::FailedPreconditionError("no fake model behaves like '" + behaviour + "'");
 }

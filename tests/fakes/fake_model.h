@@ -3,7 +3,8 @@
 // in config.pbtxt:
 //
 //   echo         each output is the input of the same place (the default)
-//   delay        echo after `delay_ms`
+//   delay        echo after `delay_ms`; each `slow_every`th batch, if that is set,
+//                after `slow_factor` times as long
 //   throw        throws std::runtime_error
 //   bad_alloc    throws std::bad_alloc
 //   poison       throws std::runtime_error when an input contains "poison", and

@@ -114,6 +114,28 @@ TEST_CASE("FleetFollower: starts from the file where no registry answers, until 
   CHECK(kept->fleet.snapshot().endpoints_size() == 1);
 }
 
+TEST_CASE("FleetFollower: keeps workers of the file that a registry of another life does not name",
+          "[gateway][follower][faults]") {
+  const TemporaryFolder folder;
+  const std::string file = (folder.path() / "fleet").string();
+  const MonotonicClock clock;
+  auto kept = MakeEndpoint("a", "m", "1");
+  kept.set_ttl_ms(2000);
+  const auto first = [&](const registry::v1::WatchResponse& said,
+                         const std::vector<std::vector<std::string>>& expected) {
+    FakeRegistry registry;
+    Published published;
+    FleetFollower follower({registry.address(), file}, clock, published.AsPublish());
+    registry.Say(said);
+    follower.Start();
+    for (const auto& addresses : expected) CHECK(published.WaitForReady(addresses));
+  };
+  first(MakeSnapshot("i", {kept, ShortLease("b")}), {{"a.example:1", "b.example:1"}});
+  first(MakeSnapshot("j", {ShortLease("b")}), {{"a.example:1", "b.example:1"}, {"b.example:1"}});
+  // The same life says who is there: nobody else is.
+  first(MakeSnapshot("j", {ShortLease("c")}), {{"c.example:1"}});
+}
+
 TEST_CASE("GatewayServer: serves on when the registry goes away and comes back empty",
           "[gateway][server][faults]") {
   FakeBackend backend;
