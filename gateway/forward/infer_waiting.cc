@@ -133,7 +133,7 @@ void InferCall::TurnAway() {
 
 void InferCall::EndWait() {
   waiting_ = false;
-  calls_->of(pool_.index_).EndWait(pool_.loop_.now() - waiting_since_);
+  calls_->of(pool_.index_).Waited(pool_.loop_.now() - waiting_since_);
 }
 
 void InferCall::Launch() {
@@ -157,7 +157,6 @@ void InferCall::Wait() {
   GiveBackPlace();
   waiting_ = true;
   waiting_since_ = pool_.loop_.now();
-  calls_->of(pool_.index_).BeginWait();
   kept_.KeepAll();
   const CallRules& rules = route_->calls;
   // Whoever has to go for this call leaves it the place.

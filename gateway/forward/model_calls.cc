@@ -33,12 +33,9 @@ void ModelCalls::Counts::End(const CallOutcome& outcome) {
   answers_.Add(kSizes, static_cast<double>(outcome.bytes_out), outcome.bytes_out);
 }
 
-void ModelCalls::Counts::BeginWait() { Raise(waits_begun_, 1); }
-
-void ModelCalls::Counts::EndWait(absl::Duration waited) {
-  Raise(waits_ended_, 1);
-  waits_.Add(kDurations, absl::ToDoubleSeconds(waited),
-             static_cast<uint64_t>(absl::ToInt64Nanoseconds(waited)));
+void ModelCalls::Counts::Waited(absl::Duration duration) {
+  waits_.Add(kDurations, absl::ToDoubleSeconds(duration),
+             static_cast<uint64_t>(absl::ToInt64Nanoseconds(duration)));
 }
 
 uint64_t ModelCalls::ended(size_t code) const {
@@ -54,15 +51,6 @@ int64_t ModelCalls::in_flight() const {
     uint64_t ended = 0;
     for (size_t code = 0; code < kCodes; ++code) ended += counts.ended(code);
     sum += static_cast<int64_t>(counts.begun() - ended);
-  }
-  return sum;
-}
-
-int64_t ModelCalls::waiting() const {
-  int64_t sum = 0;
-  for (const Counts& counts : counts_) {
-    const uint64_t ended = counts.waits_ended();
-    sum += static_cast<int64_t>(counts.waits_begun() - ended);
   }
   return sum;
 }

@@ -71,9 +71,8 @@ class ModelCalls {
    public:
     void Begin();
     void End(const CallOutcome& outcome);
-    // A call begins to wait for a worker to have room, and has done so for this long.
-    void BeginWait();
-    void EndWait(absl::Duration waited);
+    // A call has waited for room.
+    void Waited(absl::Duration duration);
 
     uint64_t begun() const { return begun_.load(std::memory_order_relaxed); }
     uint64_t ended(size_t code) const { return ended_[code].load(std::memory_order_relaxed); }
@@ -81,8 +80,6 @@ class ModelCalls {
     const BucketCounts<kDurations.size()>& durations() const { return durations_; }
     const BucketCounts<kSizes.size()>& requests() const { return requests_; }
     const BucketCounts<kSizes.size()>& answers() const { return answers_; }
-    uint64_t waits_begun() const { return waits_begun_.load(std::memory_order_relaxed); }
-    uint64_t waits_ended() const { return waits_ended_.load(std::memory_order_relaxed); }
     // The sum in nanoseconds.
     const BucketCounts<kDurations.size()>& waits() const { return waits_; }
     // How long answers take. The loop's alone, to write and to read.
@@ -96,7 +93,6 @@ class ModelCalls {
     BucketCounts<kDurations.size()> durations_;
     BucketCounts<kSizes.size()> requests_;
     BucketCounts<kSizes.size()> answers_;
-    std::atomic<uint64_t> waits_begun_ = 0, waits_ended_ = 0;
     BucketCounts<kDurations.size()> waits_;
     LatencyQuantile usual_;
     WaitingRoom<InferCall> room_;
@@ -140,6 +136,7 @@ class ModelCalls {
   // that wait; of all loops.
   Places& under_way() { return under_way_; }
   Places& waiting() { return waiting_; }
+  const Places& waiting() const { return waiting_; }
 
   uint64_t count(Rescue what) const {
     return rescues_[static_cast<size_t>(what)].load(std::memory_order_relaxed);
@@ -147,8 +144,6 @@ class ModelCalls {
   // Of all loops.
   uint64_t ended(size_t code) const;
   int64_t in_flight() const;
-  // Of those in flight, the ones that wait for room.
-  int64_t waiting() const;
 
  private:
   RetryBudget budget_;

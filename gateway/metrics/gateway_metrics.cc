@@ -172,7 +172,7 @@ std::vector<MetricFamily> GatewayMetrics::Collect() const {
         [](const Counts& counts) -> auto& { return counts.answers(); });
     AddMetric(in_flight, {{"model", model}}).gauge.value =
         static_cast<double>(counters->in_flight());
-    AddMetric(waiting, {{"model", model}}).gauge.value = static_cast<double>(counters->waiting());
+    AddMetric(waiting, {{"model", model}}).gauge.value = static_cast<double>(counters->waiting().taken());
     AddHistogram(
         waits, model, *counters, ModelCalls::kDurations, 1e-9,
         [](const Counts& counts) -> auto& { return counts.waits(); });

@@ -64,7 +64,7 @@ Json Model(const std::string& name, const ModelCalls& calls, uint64_t capacity) 
   return {{"model", name},
           {"calls", ended},
           {"in_flight", calls.in_flight()},
-          {"waiting", calls.waiting()},
+          {"waiting", calls.waiting().taken()},
           {"capacity", capacity},
           {"retries", calls.count(Rescue::kRetry)},
           {"hedges", calls.count(Rescue::kHedge)},

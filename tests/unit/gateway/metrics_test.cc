@@ -28,9 +28,8 @@ TEST_CASE("GatewayMetrics: shows calls by model, and unknown models as one", "[g
                     .duration = absl::Milliseconds(3),
                     .bytes_in = 3000,
                     .bytes_out = 100});
-  mnist->of(0).BeginWait();
-  mnist->of(1).BeginWait();
-  mnist->of(1).EndWait(absl::Milliseconds(20));
+  CHECK(mnist->waiting().Take(1));
+  mnist->of(1).Waited(absl::Milliseconds(20));
   mnist->Count(ModelCalls::Rescue::kRetry);
   mnist->Count(ModelCalls::Rescue::kEjectedSlow);
   mnist->Count(ModelCalls::Rescue::kShadowDifferent);

@@ -114,13 +114,11 @@ TEST_CASE("Rescue: when no worker has room a call is refused with pushback", "[g
   CHECK(context.GetServerTrailingMetadata().count("grpc-retry-pushback-ms") == 1);
   const auto calls = fleet.gateway.calls().Find("m");
   CHECK(calls->count(Rescue::kRefusal) == 1);
-  CHECK(calls->waiting() == 0);
-  uint64_t waits = 0, waited = 0;
+  CHECK(calls->waiting().taken() == 0);
+  uint64_t waited = 0;
   for (const auto& counts : calls->all()) {
-    waits += counts.waits_ended();
     waited += counts.waits().sum();
   }
-  CHECK(waits == 1);
   CHECK(waited > 0);
   CHECK(fleet.backends[0]->calls().value() == 1);
   holding.TryCancel();

@@ -103,10 +103,9 @@ TEST_CASE("WorkersPage: workers with how they stand, models with their demand",
   calls.Add({"mnist"}, At(0));
   const auto mnist = calls.Find("mnist");
   mnist->of(0).Begin();
-  mnist->of(0).BeginWait();
+  CHECK(mnist->waiting().Take(1));
   mnist->of(1).Begin();
-  mnist->of(1).BeginWait();
-  mnist->of(1).EndWait(absl::Milliseconds(20));
+  mnist->of(1).Waited(absl::Milliseconds(20));
   mnist->of(1).End({.code = absl::StatusCode::kUnavailable, .duration = absl::Milliseconds(20)});
   mnist->Count(ModelCalls::Rescue::kRefusal);
   EndpointHealth& health = workers.health("b");
