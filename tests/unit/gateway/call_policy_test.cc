@@ -239,7 +239,9 @@ struct KeyedFleet {
       if (workers[i])
         there.push_back({"worker-" + std::to_string(i), "m", "1", workers[i]->address()});
     }
-    gateway.SetFleet(there, {"model: 'm' calls { consistent_hash { parameter: 'sequence_id' } }"});
+    // A hedge would show another worker.
+    gateway.SetFleet(there, {"model: 'm' calls { consistent_hash { parameter: 'sequence_id' } "
+                             "hedging { disabled: true } }"});
   }
   std::string WhereIs(int sequence) {
     grpc::ClientContext context;
