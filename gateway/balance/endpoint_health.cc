@@ -33,13 +33,15 @@ void Raise(std::atomic<uint32_t>& counter) { counter.store(counter.load(kRelaxed
 }  // namespace
 
 EndpointHealth::EndpointHealth(size_t loops, Instant since)
-    : cells_(std::max<size_t>(1, loops)), since_(Nanos(since)), limit_(kHighestLimit) {}
+    : cells_(std::max<size_t>(1, loops)),
+      shown_(cells_.size()),
+      since_(Nanos(since)),
+      limit_(kHighestLimit) {}
 
 void EndpointHealth::Begin(size_t loop, AttemptKind kind) {
-  LoopCell& cell = Cell(loop);
-  cell.outstanding.fetch_add(1, kRelaxed);
-  if (kind == AttemptKind::kRetry) Raise(cell.retries);
-  if (kind == AttemptKind::kHedge) Raise(cell.hedges);
+  Cell(loop).outstanding.fetch_add(1, kRelaxed);
+  if (kind == AttemptKind::kRetry) Raise(Shown(loop).retries);
+  if (kind == AttemptKind::kHedge) Raise(Shown(loop).hedges);
 }
 
 int64_t EndpointHealth::outstanding() const {
@@ -58,7 +60,7 @@ void EndpointHealth::Answered(size_t loop, Instant now, absl::Duration latency) 
   const float log_micros = std::log2(static_cast<float>(micros));
   cell.log_latency.fetch_add(static_cast<uint64_t>(log_micros * EndpointTotals::kLogUnit),
                              kRelaxed);
-  Raise(cell.latencies[LatencyBuckets::Of(log_micros)]);
+  Raise(Shown(loop).latencies[LatencyBuckets::Of(log_micros)]);
   if (errors_in_a_row_.load(kRelaxed) != 0) errors_in_a_row_.store(0, kRelaxed);
   Observe(Moment(now), nanos);
 }
@@ -84,7 +86,7 @@ void EndpointHealth::Erred(size_t loop) {
 
 void EndpointHealth::FoundFault(size_t loop) {
   Spoke();
-  Raise(Cell(loop).invalid);
+  Raise(Shown(loop).invalid);
 }
 
 // Read first: a line that all loops only read stays with each of them.
@@ -209,7 +211,7 @@ void EndpointHealth::RememberLatency() {
   const uint64_t answers = totals().answers;
   if (std::exchange(remembered_, answers) == answers && recent_.empty()) return;
   RecentLatency::Totals totals{};
-  for (const LoopCell& cell : cells_) {
+  for (const ShownCell& cell : shown_) {
     for (size_t i = 0; i < totals.size(); ++i) totals[i] += cell.latencies[i].load(kRelaxed);
   }
   recent_.Add(totals);
@@ -222,10 +224,12 @@ EndpointFigures EndpointHealth::figures(Instant now) const {
   for (const LoopCell& cell : cells_) {
     counts.answered += cell.answers.load(kRelaxed);
     counts.failed += cell.errors.load(kRelaxed);
+    micros += cell.latency.load(kRelaxed);
+  }
+  for (const ShownCell& cell : shown_) {
     counts.invalid += cell.invalid.load(kRelaxed);
     counts.retries += cell.retries.load(kRelaxed);
     counts.hedges += cell.hedges.load(kRelaxed);
-    micros += cell.latency.load(kRelaxed);
   }
   counts.latency = absl::Microseconds(micros);
   counts.refused = refused_.load(kRelaxed);

@@ -2,6 +2,7 @@
 #include <future>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -112,15 +113,18 @@ class Callers {
   std::vector<Call> calls_;
 };
 
-// Whether so many calls wait, in the end.
-bool SoManyWait(TestGateway& gateway, int64_t count) {
-  const auto calls = gateway.calls().Find("m");
+// Whether so many places are taken, in the end.
+bool SoManyTaken(const Places& places, int64_t count) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (calls->waiting().taken() != count) {
+  while (places.taken() != count) {
     if (std::chrono::steady_clock::now() > until) return false;
     std::this_thread::yield();
   }
   return true;
+}
+
+bool SoManyWait(TestGateway& gateway, int64_t count) {
+  return SoManyTaken(gateway.calls().Find("m")->waiting(), count);
 }
 
 TEST_CASE("CallPolicy: so many calls at once, and so many wait, over all loops",
@@ -153,7 +157,7 @@ TEST_CASE("CallPolicy: so many calls at once, and so many wait, over all loops",
     CHECK(callers.End(i).error_code() == grpc::StatusCode::CANCELLED);
   }
   REQUIRE(SoManyWait(gateway, 0));
-  CHECK(gateway.calls().Find("m")->under_way().taken() == 0);
+  CHECK(SoManyTaken(gateway.calls().Find("m")->under_way(), 0));
 }
 
 TEST_CASE("CallPolicy: whose deadline passes while it waits is never computed",
@@ -171,6 +175,48 @@ TEST_CASE("CallPolicy: whose deadline passes while it waits is never computed",
   callers.Cancel(0);
   CHECK(callers.End(0).error_code() == grpc::StatusCode::CANCELLED);
   CHECK(worker.calls().value() == 1);
+}
+
+TEST_CASE("CallPolicy: of those that wait the most urgent is next", "[gateway][policy][admit]") {
+  std::mutex mu;
+  std::vector<std::string> came;
+  FakeBackend worker([&](auto&, const auto& request, auto&) -> std::optional<grpc::Status> {
+    const std::lock_guard lock(mu);
+    came.push_back(request.id());
+    // The first one alone is held.
+    if (came.size() == 1) return std::nullopt;
+    return grpc::Status::OK;
+  });
+  TestGateway gateway;
+  gateway.SetFleet({{"a", "m", "1", worker.address()}},
+                   {"model: 'm' calls { admission { max_in_flight: 1 max_wait_ms: 60000 } }"});
+  // All on one connection, so on one loop.
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::future<grpc::Status>> ends;
+  const auto begin = [&](const std::string& id, int priority) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    contexts.back()->set_deadline(After(absl::Seconds(30)));
+    ends.push_back(
+        std::async(std::launch::async, [&, id, priority, context = contexts.back().get()] {
+          inference::ModelInferRequest request;
+          request.set_model_name("m");
+          request.set_id(id);
+          if (priority > 0) (*request.mutable_parameters())["priority"].set_int64_param(priority);
+          inference::ModelInferResponse response;
+          return gateway.stub().ModelInfer(context, request, &response);
+        }));
+  };
+  begin("held", 0);
+  REQUIRE(worker.calls().WaitFor(1));
+  const std::pair<const char*, int> rows[] = {{"last", 0}, {"second", 2}, {"first", 1}};
+  for (int64_t waiting = 1; const auto& [id, priority] : rows) {
+    begin(id, priority);
+    REQUIRE(SoManyWait(gateway, waiting++));
+  }
+  contexts[0]->TryCancel();
+  for (auto& end : ends) end.wait();
+  const std::lock_guard lock(mu);
+  CHECK(came == std::vector<std::string>{"held", "first", "second", "last"});
 }
 
 // Where each of many keys goes.
@@ -193,7 +239,9 @@ struct KeyedFleet {
       if (workers[i])
         there.push_back({"worker-" + std::to_string(i), "m", "1", workers[i]->address()});
     }
-    gateway.SetFleet(there, {"model: 'm' calls { consistent_hash { parameter: 'sequence_id' } }"});
+    // A hedge would show another worker.
+    gateway.SetFleet(there, {"model: 'm' calls { consistent_hash { parameter: 'sequence_id' } "
+                             "hedging { disabled: true } }"});
   }
   std::string WhereIs(int sequence) {
     grpc::ClientContext context;

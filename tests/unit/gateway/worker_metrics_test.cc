@@ -23,24 +23,35 @@ class FixedClock final : public Clock {
   Instant Now() const override { return At(100); }
 };
 
+// Numbers, so that nothing is to be looked up.
+std::string AddressOf(int i) { return "127.0.0.1:" + std::to_string(1 + i); }
+
+registry::v1::Endpoint Endpoint(const std::string& id, const std::string& version,
+                                const std::string& address) {
+  registry::v1::Endpoint endpoint = MakeEndpoint(id, "mnist", version);
+  endpoint.mutable_worker()->set_address(address);
+  return endpoint;
+}
+
 // Workers a and b of mnist, and one that drains.
 class SomeWorkers {
  public:
   SomeWorkers() {
     Fleet fleet;
-    fleet.Apply(
-        MakeSnapshot("i", {MakeEndpoint("a", "mnist", "1"), MakeEndpoint("b", "mnist", "1"),
-                           MakeEndpoint("c", "mnist", "2", registry::v1::WORKER_STATE_DRAINING)}),
-        At(0));
+    auto draining = Endpoint("c", "2", AddressOf(2));
+    draining.set_state(registry::v1::WORKER_STATE_DRAINING);
+    fleet.Apply(MakeSnapshot("i", {Endpoint("a", "1", AddressOf(0)),
+                                   Endpoint("b", "1", AddressOf(1)), draining}),
+                At(0));
     fleet_.Set(fleet.Snapshot());
     std::map<std::string, std::optional<uint64_t>> changes;
-    for (const char* name : {"a", "b", "c"}) changes[std::string(name) + ".example:1"] = 1;
+    for (int i = 0; i < 3; ++i) changes[AddressOf(i)] = 1;
     backends_.Update(changes, At(0));
     for (const char* name : {"a", "b", "c"}) health(name).Reported(At(100), 0, 4);
   }
 
   EndpointHealth& health(const std::string& name) {
-    return backends_.Get()->find(name + ".example:1")->second->health();
+    return backends_.Get()->find(AddressOf(name[0] - 'a'))->second->health();
   }
   std::string Metrics() const {
     return prometheus::TextSerializer().Serialize(
@@ -123,7 +134,7 @@ TEST_CASE("WorkersPage: workers with how they stand, models with their demand",
   const nlohmann::json& b = page["workers"][1];
   CHECK(b["model"] == "mnist");
   CHECK(b["version"] == "1");
-  CHECK(b["address"] == "b.example:1");
+  CHECK(b["address"] == AddressOf(1));
   CHECK(b["standing"] == "ejected");
   CHECK(b["reason"] == "failing");
   CHECK(b["remaining_seconds"] == 1.5);
@@ -149,7 +160,8 @@ TEST_CASE("WorkerMetrics: figures of 10,000 workers", "[.][figures]") {
   std::vector<registry::v1::Endpoint> endpoints;
   std::map<std::string, std::optional<uint64_t>> changes;
   for (int i = 0; i < 10'000; ++i) {
-    endpoints.push_back(MakeEndpoint(std::to_string(i), "m" + std::to_string(i % 100), "1"));
+    endpoints.push_back(Endpoint("worker-" + std::to_string(i), "1", AddressOf(i)));
+    endpoints.back().mutable_worker()->set_model("model-" + std::to_string(i % 100));
     changes[endpoints.back().worker().address()] = 1;
   }
   Fleet fleet;
