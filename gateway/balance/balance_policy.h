@@ -112,12 +112,15 @@ BalanceChoice BalancePolicy::Choose(size_t count, uint64_t random, const Read& r
 template <typename Read>
 BalanceChoice BalancePolicy::ChooseNear(size_t count, size_t near, bool leave, uint64_t random,
                                         const Read& read) {
-  if (!leave) return NearFirst(count, near, random, read);
-  const size_t others = count - near;
-  const auto place = [&](size_t i) { return i < others ? near + i : i - others; };
-  BalanceChoice choice = NearFirst(count, others, random, [&](size_t i) { return read(place(i)); });
-  if (choice.index) choice.index = place(*choice.index);
-  return choice;
+  if (leave) {
+    BalanceChoice away =
+        Choose(count - near, Next(random), [&](size_t i) { return read(near + i); });
+    if (away.index && !away.aside) {
+      *away.index += near;
+      return away;
+    }
+  }
+  return NearFirst(count, near, random, read);
 }
 
 template <typename Read>

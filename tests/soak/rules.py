@@ -33,6 +33,10 @@ ROUTES = {
     "shadow": ({"rules": [{**all_to(version="1"),
                            "shadow": {"target": {"version": "2"}, "percent": 50}}]},
                lambda call, state: {"1"}),
+    "by key": ({"rules": [split({1: 50, 2: 50})],
+                "calls": {"consistentHash": {"header": "x-user"}}}, lambda call, state: BOTH),
+    "unhedged": ({"rules": [all_to(version="1")], "calls": {"hedging": {"disabled": True}}},
+                 lambda call, state: {"1"}),
 }
 
 

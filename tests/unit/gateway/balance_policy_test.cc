@@ -113,6 +113,8 @@ TEST_CASE("BalancePolicy: what was tried near is tried elsewhere then, if it may
   };
   for (const uint64_t random : {0, 1, 2, 77}) {
     CHECK(again({tried, {}, {}, kAside}, 2, random).index == 2);
+    // Also where it waits a little.
+    CHECK(again({tried, {}, {.load = 9, .weight = 0.1}}, 2, random).index == 2);
     CHECK(again({tried, {}, kAside}, 2, random).index == 1);
     CHECK(again({tried, {}, tried}, 2, random).index == 1);
     CHECK_FALSE(again({tried, tried}, 1, random).index);
