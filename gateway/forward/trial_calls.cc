@@ -13,8 +13,7 @@ namespace {
 namespace v1 = registry::v1;
 
 // There is one writer, so nothing can come between.
-template <typename Number>
-void Raise(std::atomic<Number>& counter) {
+void Raise(std::atomic<uint64_t>& counter) {
   counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 

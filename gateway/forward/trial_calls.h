@@ -36,7 +36,7 @@ class TrialCalls {
 
     std::atomic<uint64_t> answered_ = 0;
     std::atomic<uint64_t> failed_ = 0;
-    std::array<std::atomic<uint32_t>, LatencyCounts::kBuckets> latencies_ = {};
+    std::array<std::atomic<uint64_t>, LatencyCounts::kBuckets> latencies_ = {};
   };
 
   explicit TrialCalls(size_t loops) : counts_(2 * loops) {}
