@@ -239,9 +239,9 @@ void InferCall::AttemptFailed(Attempt* attempt, const net::GrpcStatus& status, F
   if (attempt) {
     if (trailers) TakeReport(*attempt, *trailers);
     TellHealth(attempt->backend->health(), failure, pushback.pause);
-    const bool poison = HasKilledTwo(*attempt);
+    const Quarantine::Verdict verdict = HasKilledTwo(*attempt);
     LetGo(*attempt);
-    if (poison) return FinishQuarantined();
+    if (verdict != Quarantine::Verdict::kFree) return FinishQuarantined(verdict);
   }
   if (suspect_ && answered && status.code != absl::StatusCode::kUnavailable) {
     pool_.quarantine_.Cleared(*suspect_);
@@ -257,16 +257,22 @@ void InferCall::AttemptFailed(Attempt* attempt, const net::GrpcStatus& status, F
   Finish(StatusForCaller(status, source), trailers);
 }
 
-bool InferCall::HasKilledTwo(const Attempt& attempt) {
-  if (!attempt.died || !caller_ended_ || !kept_.whole()) return false;
+Quarantine::Verdict InferCall::HasKilledTwo(const Attempt& attempt) {
+  using Verdict = Quarantine::Verdict;
+  if (!attempt.died || !caller_ended_ || !kept_.whole()) return Verdict::kFree;
   suspect_ = Fingerprint(kept_.Copy());
-  if (!suspect_) return false;
+  if (!suspect_) return Verdict::kFree;
   const Backend& backend = *attempt.backend;
   const Quarantine::Process worker{.address = backend.address(), .life = backend.health().life()};
-  if (!pool_.quarantine_.Died(*suspect_, record_->model, worker, pool_.loop_.now())) return false;
-  LogWarning("two workers died of a request; it is not sent again",
-             {{"model", record_->model}, {"fingerprint", fmt::format("{:016x}", *suspect_)}});
-  return true;
+  const Verdict verdict =
+      pool_.quarantine_.Died(*suspect_, record_->model, worker, pool_.loop_.now());
+  if (verdict != Verdict::kFree) {
+    LogWarning(verdict == Verdict::kHeld
+                   ? "two workers died of a request; it is not sent again"
+                   : "workers died together with a request on them; it is not sent for a while",
+               {{"model", record_->model}, {"fingerprint", fmt::format("{:016x}", *suspect_)}});
+  }
+  return verdict;
 }
 
 void InferCall::TakeReport(Attempt& attempt, const net::Headers& trailers) {

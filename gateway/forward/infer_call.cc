@@ -164,14 +164,24 @@ void InferCall::Route(const absl::StatusOr<wire::InferRequestHead>& head, const 
 void InferCall::Inspect() {
   held_ = false;
   const auto fingerprint = Fingerprint(kept_.Copy());
-  if (fingerprint && pool_.quarantine_.Holds(*fingerprint, pool_.loop_.now())) {
-    return FinishQuarantined();
+  const auto verdict = fingerprint ? pool_.quarantine_.Ask(*fingerprint, pool_.loop_.now())
+                                   : Quarantine::Verdict::kFree;
+  if (verdict == Quarantine::Verdict::kTrial) suspect_ = fingerprint;
+  if (verdict == Quarantine::Verdict::kHeld || verdict == Quarantine::Verdict::kDoubted) {
+    return FinishQuarantined(verdict);
   }
   Launch();
 }
 
-void InferCall::FinishQuarantined() {
+void InferCall::FinishQuarantined(Quarantine::Verdict verdict) {
   calls_->Count(ModelCalls::Rescue::kQuarantined);
+  if (verdict == Quarantine::Verdict::kDoubted) {
+    return Finish(WithRetryDelay(
+        absl::UnavailableError(fmt::format("workers of model '{}' died while they had this "
+                                           "request; try again later",
+                                           Clip(record_->model))),
+        kRetryDelay));
+  }
   Finish(absl::InternalError(fmt::format(
       "workers of model '{}' died of this request; it is not sent again", Clip(record_->model))));
 }

@@ -131,9 +131,9 @@ class InferCall final : public net::StreamHandler {
   void Refuse();
   // The request is whole, and something is in quarantine: perhaps this.
   void Inspect();
-  // Whether the request has killed a second worker with this attempt.
-  bool HasKilledTwo(const Attempt& attempt);
-  void FinishQuarantined();
+  // Whether the request has killed a second worker with this attempt; kFree if not.
+  Quarantine::Verdict HasKilledTwo(const Attempt& attempt);
+  void FinishQuarantined(Quarantine::Verdict verdict);
   net::GrpcStatus StatusForCaller(const net::GrpcStatus& status, FailureSource source) const;
   void Finish(const absl::Status& status);
   void Finish(const net::GrpcStatus& status, const net::Headers* trailers);

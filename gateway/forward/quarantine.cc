@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <iterator>
+#include <utility>
 
 #include "wire/wire_reader.h"
 
@@ -11,6 +11,8 @@ namespace {
 
 constexpr size_t kGrpcPrefix = 5;
 constexpr uint32_t kIdField = 3;
+// Nobody needs to know of more.
+constexpr size_t kMostDead = 64;
 
 // Eight bytes at a time, each mixed into all bits (the finalizer of MurmurHash3).
 uint64_t Mix(uint64_t hash, std::string_view bytes) {
@@ -47,26 +49,59 @@ std::optional<uint64_t> Fingerprint(std::string_view body) {
   return hash;
 }
 
-bool Quarantine::Died(uint64_t fingerprint, std::string_view model, const Process& worker,
-                      Instant now) {
+Quarantine::Verdict Quarantine::Died(uint64_t fingerprint, std::string_view model,
+                                     const Process& worker, Instant now) {
   const std::lock_guard lock(mu_);
   Expire(now);
-  const auto known = Find(fingerprint);
+  auto known = Find(fingerprint);
   if (known == suspects_.end()) {
     if (suspects_.size() >= kMost) Erase(suspects_.begin());
-    suspects_.push_back({.entry = {.fingerprint = fingerprint,
-                                   .model = std::string(model),
-                                   .workers = {worker.address},
-                                   .since = now},
-                         .worker = worker});
-    return false;
+    known = suspects_.emplace(suspects_.end());
+    known->entry.fingerprint = fingerprint;
+    known->entry.model = model;
+    known->entry.since = now;
   }
-  if (!known->held && known->worker != worker) {
-    known->held = true;
+  auto& dead = known->dead;
+  if (dead.size() < kMostDead && std::find(dead.begin(), dead.end(), worker) == dead.end()) {
+    dead.push_back(worker);
     known->entry.workers.push_back(worker.address);
+    if (std::exchange(known->tried, false)) known->trial.reset();
+  }
+  if (!known->held && dead.size() > 1) {
+    known->held = now;
     held_.fetch_add(1, std::memory_order_relaxed);
   }
-  return known->held;
+  if (NoteDeath(model, worker, now)) Doubt(model, now);
+  return Of(*known);
+}
+
+bool Quarantine::NoteDeath(std::string_view model, const Process& worker, Instant now) {
+  while (!deaths_.empty() && now - deaths_.front().at > kTogether) deaths_.pop_front();
+  size_t dead = 0;
+  bool again = false;
+  for (const Death& death : deaths_) {
+    if (death.model != model) continue;
+    ++dead;
+    again = again || death.worker == worker;
+  }
+  if (!again && deaths_.size() < kMost) {
+    deaths_.push_back({.model = std::string(model), .worker = worker, .at = now});
+    ++dead;
+  }
+  return dead >= kCrowd;
+}
+
+// Whoever was tried came in earlier.
+void Quarantine::Doubt(std::string_view model, Instant now) {
+  for (Suspect& suspect : suspects_) {
+    const bool came = suspect.held && now - *suspect.held <= kTogether;
+    if (came && suspect.entry.model == model) suspect.trial = now + kTrialAfter;
+  }
+}
+
+Quarantine::Verdict Quarantine::Of(const Suspect& suspect) {
+  if (!suspect.held) return Verdict::kFree;
+  return suspect.trial ? Verdict::kDoubted : Verdict::kHeld;
 }
 
 void Quarantine::Cleared(uint64_t fingerprint) {
@@ -74,13 +109,18 @@ void Quarantine::Cleared(uint64_t fingerprint) {
   if (const auto known = Find(fingerprint); known != suspects_.end()) Erase(known);
 }
 
-bool Quarantine::Holds(uint64_t fingerprint, Instant now) {
+Quarantine::Verdict Quarantine::Ask(uint64_t fingerprint, Instant now) {
   const std::lock_guard lock(mu_);
   Expire(now);
   const auto known = Find(fingerprint);
-  if (known == suspects_.end() || !known->held) return false;
-  ++known->entry.refused;
-  return true;
+  if (known == suspects_.end()) return Verdict::kFree;
+  if (known->trial && now >= *known->trial) {
+    known->trial = now + kTrialAfter;
+    known->tried = true;
+    return Verdict::kTrial;
+  }
+  if (known->held) ++known->entry.refused;
+  return Of(*known);
 }
 
 bool Quarantine::Release(uint64_t fingerprint) {
@@ -96,7 +136,9 @@ std::vector<Quarantine::Entry> Quarantine::List(Instant now) {
   Expire(now);
   std::vector<Entry> entries;
   for (const Suspect& suspect : suspects_) {
-    if (suspect.held) entries.push_back(suspect.entry);
+    if (!suspect.held) continue;
+    entries.push_back(suspect.entry);
+    entries.back().doubted = suspect.trial.has_value();
   }
   return entries;
 }

@@ -41,6 +41,7 @@ OperatorAnswer List(Quarantine& quarantine, Instant now) {
                     {"model", entry.model},
                     {"age_seconds", absl::ToInt64Seconds(now - entry.since)},
                     {"refused", entry.refused},
+                    {"doubted", entry.doubted},
                     {"workers", entry.workers}});
   }
   return Json(200, {{"quarantine", std::move(list)}});

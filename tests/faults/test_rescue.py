@@ -1,5 +1,6 @@
 """The gateway's judgement with real processes: workers that die again and again,
 freeze, or are killed by what callers send."""
+import concurrent.futures
 import json
 import urllib.request
 
@@ -8,6 +9,7 @@ import pytest
 
 import fleet as lib
 from fleet import echo_request, is_echo_of, stub, watch_until
+from traffic import counted
 
 
 def page(gateway, path):
@@ -34,7 +36,8 @@ def test_row_25_three_workers_killed_in_turn_lose_no_call(fleet):
 def test_row_27_a_frozen_worker_costs_no_call_its_deadline(fleet):
     """The deadline is shorter than it takes to give a frozen connection up."""
     fleet.add_model("echo", fake="delay", delay_ms=2)
-    _, gateway, workers = fleet.start_all("echo", replicas=3)
+    # A frozen worker keeps its lease: it comes back as who it was.
+    _, gateway, workers = fleet.start_all("echo", replicas=3, lease="300s")
     with lib.Load(gateway, timeout=3) as load:
         load.wait_answers(800)
         workers[0].freeze()
@@ -75,3 +78,30 @@ def test_row_26_a_request_that_killed_two_workers_is_in_quarantine(fleet):
     for i in range(5):
         request = echo_request(mark=f"harmless-{i}")
         assert is_echo_of(request, client.ModelInfer(request, timeout=20 * lib.SLOW))
+
+
+def test_requests_on_workers_that_died_together_are_tried_again(fleet):
+    """All send the same, and a machine's workers die at once: no request is to blame."""
+    fleet.add_model("echo", fake="delay", delay_ms=50)
+    registry, gateway, workers = fleet.start_all("echo", replicas=4)
+    request = echo_request(mark="everybody's")
+    with concurrent.futures.ThreadPoolExecutor(16) as callers:
+        client = stub(gateway)
+
+        def call():
+            try:
+                return is_echo_of(request, client.ModelInfer(request, timeout=20 * lib.SLOW))
+            except grpc.RpcError as error:
+                return error.code()
+        assert all(callers.map(lambda _: call(), range(32)))
+        under_way = [callers.submit(call) for _ in range(16)]
+        lib.eventually(lambda: counted(gateway, "torchfleet_gateway_in_flight") == 16)
+        for worker in workers:
+            worker.popen.kill()
+        ends = {end.result() for end in under_way}
+        assert ends <= {True, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL}, ends
+        for _ in range(2):
+            fleet.start_worker("echo", registry)
+        lib.eventually(lambda: call() is True)
+        assert json.loads(page(gateway, "/quarantine")) == {"quarantine": []}
+        assert all(end is True for end in callers.map(lambda _: call(), range(32)))

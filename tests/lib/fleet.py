@@ -163,9 +163,9 @@ class Fleet:
         return self.start("torchfleet-fake-worker", "--repository", self.repository, "--model",
                           model, "--model-version", str(version), *where, *arguments)
 
-    def start_all(self, *models, replicas=1):
+    def start_all(self, *models, replicas=1, lease="5s"):
         """Registry, gateway, `replicas` workers a model; returns when calls can go."""
-        registry = self.start_registry()
+        registry = self.start_registry(lease=lease)
         workers = [self.start_worker(model, registry) for model in models for _ in range(replicas)]
         gateway = self.start_gateway(registry)
         watch_until(registry, lambda fleet: ready_count(fleet) == len(workers))

@@ -10,6 +10,8 @@
 namespace torchfleet::gateway {
 namespace {
 
+using Verdict = Quarantine::Verdict;
+
 Instant At(double seconds) { return Instant::FromStart(absl::Seconds(seconds)); }
 
 Quarantine::Process Worker(const char* address, uint64_t life) {
@@ -40,15 +42,15 @@ TEST_CASE("Fingerprint: of a request but for its id", "[gateway][quarantine]") {
 TEST_CASE("Quarantine: after two deaths, not after one", "[gateway][quarantine]") {
   Quarantine quarantine;
   CHECK(quarantine.empty());
-  CHECK_FALSE(quarantine.Died(7, "m", Worker("a", 1), At(0)));
+  CHECK(Verdict::kFree == quarantine.Died(7, "m", Worker("a", 1), At(0)));
   CHECK(quarantine.empty());
-  CHECK_FALSE(quarantine.Holds(7, At(1)));
+  CHECK(Verdict::kFree == quarantine.Ask(7, At(1)));
   // Several calls with it were on their way to the one that died.
-  CHECK_FALSE(quarantine.Died(7, "m", Worker("a", 1), At(1)));
-  CHECK(quarantine.Died(7, "m", Worker("b", 1), At(2)));
+  CHECK(Verdict::kFree == quarantine.Died(7, "m", Worker("a", 1), At(1)));
+  CHECK(Verdict::kHeld == quarantine.Died(7, "m", Worker("b", 1), At(2)));
   CHECK_FALSE(quarantine.empty());
-  CHECK(quarantine.Holds(7, At(3)));
-  CHECK_FALSE(quarantine.Holds(8, At(3)));
+  CHECK(Verdict::kHeld == quarantine.Ask(7, At(3)));
+  CHECK(Verdict::kFree == quarantine.Ask(8, At(3)));
   const auto list = quarantine.List(At(3));
   REQUIRE(list.size() == 1);
   CHECK(list[0].fingerprint == 7);
@@ -61,23 +63,60 @@ TEST_CASE("Quarantine: an answer clears a suspect", "[gateway][quarantine]") {
   Quarantine quarantine;
   quarantine.Died(7, "m", Worker("a", 1), At(0));
   quarantine.Cleared(7);
-  CHECK_FALSE(quarantine.Died(7, "m", Worker("b", 1), At(1)));
+  CHECK(Verdict::kFree == quarantine.Died(7, "m", Worker("b", 1), At(1)));
   // The same address, but another process.
-  CHECK(quarantine.Died(7, "m", Worker("b", 2), At(2)));
+  CHECK(Verdict::kHeld == quarantine.Died(7, "m", Worker("b", 2), At(2)));
 }
 
 TEST_CASE("Quarantine: ends, and has an end", "[gateway][quarantine]") {
   Quarantine quarantine;
   quarantine.Died(7, "m", Worker("a", 1), At(0));
   quarantine.Died(7, "m", Worker("b", 1), At(0));
-  CHECK(quarantine.Holds(7, At(599)));
-  CHECK_FALSE(quarantine.Holds(7, At(600)));
+  CHECK(Verdict::kHeld == quarantine.Ask(7, At(599)));
+  CHECK(Verdict::kFree == quarantine.Ask(7, At(600)));
   CHECK(quarantine.empty());
   for (uint64_t i = 0; i < 3 * Quarantine::kMost; ++i) {
     quarantine.Died(i, "m", Worker("a", 1), At(700));
     quarantine.Died(i, "m", Worker("b", 1), At(700));
   }
   CHECK(quarantine.List(At(701)).size() == Quarantine::kMost);
+}
+
+TEST_CASE("Quarantine: what died in a crowd is doubted, and tried", "[gateway][quarantine]") {
+  Quarantine quarantine;
+  quarantine.Died(7, "m", Worker("a", 1), At(0));
+  CHECK(quarantine.Died(7, "m", Worker("b", 1), At(0.1)) == Verdict::kHeld);
+  // Of another model.
+  quarantine.Died(8, "n", Worker("x", 1), At(0.1));
+  CHECK(quarantine.Ask(7, At(0.2)) == Verdict::kHeld);
+  CHECK(quarantine.Died(7, "m", Worker("c", 1), At(0.3)) == Verdict::kDoubted);
+  CHECK(quarantine.Ask(7, At(1)) == Verdict::kDoubted);
+  REQUIRE(quarantine.List(At(1)).size() == 1);
+  CHECK(quarantine.List(At(1))[0].doubted);
+  // One at a time.
+  CHECK(quarantine.Ask(7, At(1.3)) == Verdict::kTrial);
+  CHECK(quarantine.Ask(7, At(1.4)) == Verdict::kDoubted);
+  SECTION("it is answered") {
+    quarantine.Cleared(7);
+    CHECK(quarantine.Ask(7, At(1.5)) == Verdict::kFree);
+    CHECK(quarantine.empty());
+  }
+  SECTION("another one dies of it") {
+    // News of a death that is known.
+    CHECK(quarantine.Died(7, "m", Worker("c", 1), At(1.5)) == Verdict::kDoubted);
+    CHECK(quarantine.Died(7, "m", Worker("a", 2), At(1.5)) == Verdict::kHeld);
+    CHECK(quarantine.Ask(7, At(100)) == Verdict::kHeld);
+    CHECK_FALSE(quarantine.List(At(100))[0].doubted);
+  }
+  SECTION("nothing comes of it") { CHECK(quarantine.Ask(7, At(2.3)) == Verdict::kTrial); }
+}
+
+TEST_CASE("Quarantine: deaths one after another are no crowd", "[gateway][quarantine]") {
+  Quarantine quarantine;
+  quarantine.Died(7, "m", Worker("a", 1), At(0));
+  CHECK(quarantine.Died(7, "m", Worker("b", 1), At(0.1)) == Verdict::kHeld);
+  CHECK(quarantine.Died(8, "m", Worker("c", 1), At(1.5)) == Verdict::kFree);
+  CHECK(quarantine.Ask(7, At(5)) == Verdict::kHeld);
 }
 
 TEST_CASE("Quarantine: an operator reads it and lets a request out", "[gateway][quarantine]") {
@@ -89,10 +128,10 @@ TEST_CASE("Quarantine: an operator reads it and lets a request out", "[gateway][
   quarantine.Died(0xAB, "m", Worker("a", 1), At(0));
   CHECK(ask("DELETE", {"quarantine", "00000000000000ab"}).code == 404);
   quarantine.Died(0xAB, "m", Worker("b", 1), At(1));
-  quarantine.Holds(0xAB, At(2));
+  quarantine.Ask(0xAB, At(2));
   CHECK(ask("GET", {"quarantine"}).body ==
         R"({"quarantine":[{"fingerprint":"00000000000000ab","model":"m","age_seconds":9,)"
-        R"("refused":1,"workers":["a","b"]}]})"
+        R"("refused":1,"doubted":false,"workers":["a","b"]}]})"
         "\n");
   const OperatorAnswer wrong = ask("DELETE", {"quarantine", "ab"});
   CHECK(wrong.code == 400);
@@ -107,7 +146,7 @@ TEST_CASE("Quarantine: an operator reads it and lets a request out", "[gateway][
   CHECK(released.body == "{\"released\":\"00000000000000ab\"}\n");
   CHECK(quarantine.empty());
   // It begins anew: the next death makes a suspect of it.
-  CHECK_FALSE(quarantine.Died(0xAB, "m", Worker("c", 1), At(10)));
+  CHECK(Verdict::kFree == quarantine.Died(0xAB, "m", Worker("c", 1), At(10)));
 }
 
 }  // namespace
