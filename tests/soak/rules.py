@@ -35,6 +35,10 @@ ROUTES = {
                lambda call, state: {"1"}),
     "by key": ({"rules": [split({1: 50, 2: 50})],
                 "calls": {"consistentHash": {"header": "x-user"}}}, lambda call, state: BOTH),
+    "canary": ({"rules": [{**all_to(version="1"),
+                           "canary": {"target": {"version": "2"}, "steps": [20, 100],
+                                      "stepSeconds": 1, "minCalls": 20}}]},
+               lambda call, state: BOTH),
     "unhedged": ({"rules": [all_to(version="1")], "calls": {"hedging": {"disabled": True}}},
                  lambda call, state: {"1"}),
 }
