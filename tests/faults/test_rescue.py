@@ -35,10 +35,11 @@ def test_row_25_three_workers_killed_in_turn_lose_no_call(fleet):
 
 def test_row_27_a_frozen_worker_costs_no_call_its_deadline(fleet):
     """The deadline is shorter than it takes to give a frozen connection up."""
-    fleet.add_model("echo", fake="delay", delay_ms=2)
+    fleet.add_model("echo", fake="delay", delay_ms=50)
+    # Several calls are on the worker when it freezes, enough to tell by.
     # A frozen worker keeps its lease: it comes back as who it was.
     _, gateway, workers = fleet.start_all("echo", replicas=3, lease="300s")
-    with lib.Load(gateway, timeout=3) as load:
+    with lib.Load(gateway, callers=24, timeout=3) as load:
         load.wait_answers(800)
         workers[0].freeze()
         load.wait_new_answers(1500)

@@ -72,14 +72,15 @@ def test_calls_and_latency_of_two_gateways_are_added_up(fleet):
 
 
 def test_a_frozen_worker_is_shown_as_ejected_and_others_hedge_for_it(fleet):
-    fleet.add_model("echo", fake="delay", delay_ms=2)
+    fleet.add_model("echo", fake="delay", delay_ms=50)
+    # Several calls are on the worker when it freezes, enough to tell by.
     # The registry knows the frozen one for longer than the test takes.
     registry = fleet.start_registry(lease="120s")
     frozen, *others = [fleet.start_worker("echo", registry) for _ in range(3)]
     gateway = fleet.start_gateway(registry)
     lib.watch_until(registry, lambda now: lib.ready_count(now) == 3)
     lib.wait_model_ready(gateway, "echo")
-    with lib.Load(gateway, timeout=10) as load:
+    with lib.Load(gateway, callers=24, timeout=10) as load:
         load.wait_answers(600)
         frozen.freeze()
         load.wait_new_answers(300)

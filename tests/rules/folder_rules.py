@@ -200,4 +200,21 @@ def check_readmes(root, paths):
     return wrong
 
 
-CHECKS = (check_includes, check_torch, check_pure, check_namespaces, check_readmes)
+def check_tests(root, paths):
+    """Every test is run: a CMakeLists.txt names it."""
+    lists = "\n".join(read(root, p) for p in paths if os.path.basename(p) == "CMakeLists.txt")
+    wrong = []
+    for path in paths:
+        name = os.path.basename(path)
+        if re.fullmatch(r"test_\w+\.py", name):
+            word = os.path.relpath(os.path.splitext(path)[0], "tests")
+        elif re.fullmatch(r"\w+_test\.cc", name):
+            word = name
+        else:
+            continue
+        if not re.search(rf"(^|[\s(/]){re.escape(word)}($|[\s)])", lists, re.MULTILINE):
+            wrong.append(f"{path} is in no CMakeLists.txt")
+    return wrong
+
+
+CHECKS = (check_includes, check_torch, check_pure, check_namespaces, check_readmes, check_tests)

@@ -133,3 +133,12 @@ def test_a_folder_in_a_readme_speaks_for_its_files_under_tests_only(tmp_path):
     files = tree(tmp_path, {"tests/README.md": readme, "tests/unit/a/b.cc": "",
                             "net/README.md": readme, "net/unit/b.cc": ""})
     assert rules.check_readmes(*files) == ["net/README.md does not name unit/b.cc"]
+
+
+def test_tests_that_nobody_runs_are_found(tmp_path):
+    files = tree(tmp_path, {
+        "tests/CMakeLists.txt": "torchfleet_pytest(faults/test_a_b TORCH)\nx(SOURCES one_test.cc)\n",
+        "tests/faults/test_a_b.py": "", "tests/faults/test_a.py": "", "tests/unit/one_test.cc": "",
+        "tests/unit/none_test.cc": ""})
+    assert rules.check_tests(*files) == ["tests/faults/test_a.py is in no CMakeLists.txt",
+                                         "tests/unit/none_test.cc is in no CMakeLists.txt"]
