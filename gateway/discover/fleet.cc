@@ -35,6 +35,17 @@ Fleet::Outcome Fleet::Apply(const registry::v1::WatchResponse& response, Instant
   return outcome;
 }
 
+void Fleet::SetHeard(bool heard, Instant now) {
+  const bool back = heard && !heard_;
+  heard_ = heard;
+  if (!back) return;
+  const auto kept = kept_;
+  for (const auto& [until, worker_id] : kept) {
+    Member& member = members_.at(worker_id);
+    Keep(member, worker_id, now + absl::Milliseconds(member.endpoint->ttl_ms()));
+  }
+}
+
 size_t Fleet::Replace(const registry::v1::WatchResponse::Snapshot& snapshot, bool forgot,
                       Instant now) {
   absl::flat_hash_set<std::string_view> named;
@@ -175,7 +186,7 @@ void Fleet::Remember(const VersionKey& version, Instant until) {
 
 Fleet::Expired Fleet::Expire(Instant now) {
   Expired expired;
-  while (!kept_.empty() && kept_.begin()->first <= now) {
+  while (heard_ && !kept_.empty() && kept_.begin()->first <= now) {
     const std::string worker_id = kept_.begin()->second;
     Remove(worker_id, now);
     ++expired.gone;
@@ -193,7 +204,7 @@ Fleet::Expired Fleet::Expire(Instant now) {
 
 std::optional<Instant> Fleet::NextExpiry() const {
   std::optional<Instant> next;
-  if (!kept_.empty()) next = kept_.begin()->first;
+  if (heard_ && !kept_.empty()) next = kept_.begin()->first;
   if (!forgetting_.empty() && (!next || forgetting_.begin()->first < *next)) {
     next = forgetting_.begin()->first;
   }

@@ -5,7 +5,8 @@
 // knew; its empty snapshot does not mean an empty fleet. Endpoints that such a
 // snapshot does not name are kept for one lease more, counted from the
 // snapshot: no lease ended while the registry was away, and a worker that lives
-// announces itself again within one. A worker with the same worker_id or the
+// announces itself again within one. If it goes away before that is over, they are
+// kept until it is back, and for a lease from then. A worker with the same worker_id or the
 // same address replaces what was kept; one that the registry says is gone goes.
 // The catalogue is durable: what a snapshot of it does not name is gone.
 //
@@ -48,6 +49,9 @@ class Fleet {
 
   Outcome Apply(const registry::v1::WatchResponse& response, Instant now);
 
+  // The registry is heard, as it is at first, or is not.
+  void SetHeard(bool heard, Instant now);
+
   // Lets go of what has been kept long enough. `gone`: how many endpoints and
   // versions that was.
   struct Expired {
@@ -89,6 +93,7 @@ class Fleet {
   FleetChange Commit();
 
   bool seen_ = false;
+  bool heard_ = true;
   std::string incarnation_;
   Members members_;
   // Who is said to be at an address: usually one.

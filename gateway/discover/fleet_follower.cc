@@ -60,6 +60,8 @@ void FleetFollower::OnChange(const registry::v1::WatchResponse& response) {
 void FleetFollower::OnConnection(bool connected) {
   const std::lock_guard lock(mu_);
   if (stopped_ || connected_.exchange(connected) == connected) return;
+  fleet_.SetHeard(connected, clock_.Now());
+  changed_.notify_all();
   if (connected) {
     LogInfo("following the registry");
   } else {

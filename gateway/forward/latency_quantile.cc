@@ -10,7 +10,7 @@ void LatencyQuantile::Add(absl::Duration latency) {
   const auto bucket = static_cast<size_t>(std::log2(micros) * kPerOctave);
   ++counts_[std::min(bucket, kBuckets - 1)];
   ++sum_;
-  if (++added_ % kEvery != 0) return;
+  if (++added_ % kEvery != 0 && added_ > kEnough) return;
   quantile_ = Find(kShare);
   if (other_share_ != kShare) other_quantile_ = Find(other_share_);
   if (sum_ < kMost) return;
@@ -28,13 +28,15 @@ std::optional<absl::Duration> LatencyQuantile::Get(double share) {
 }
 
 std::optional<absl::Duration> LatencyQuantile::Find(double share) const {
-  if (sum_ < kEnough) return std::nullopt;
-  const auto beyond = static_cast<uint32_t>((1 - share) * sum_);
+  if (sum_ < kFew) return std::nullopt;
+  const bool few = sum_ < kEnough;
+  const auto beyond = few ? 0 : static_cast<uint32_t>((1 - share) * sum_);
   uint32_t seen = 0;
   size_t bucket = kBuckets;
   while (bucket > 0 && seen + counts_[bucket - 1] <= beyond) seen += counts_[--bucket];
   // The upper end of the last bucket that belongs to the share.
-  return absl::Microseconds(std::exp2(static_cast<double>(bucket) / kPerOctave));
+  return absl::Microseconds(std::exp2(static_cast<double>(bucket) / kPerOctave)) *
+         (few ? kFactorOfFew : 1);
 }
 
 }  // namespace torchfleet::gateway

@@ -2,7 +2,9 @@
 // How long nearly all answers of a model take, of late.
 //
 // Counts by quarters of octaves, so it is right to a fifth; halved now and then,
-// so that what was long ago counts less. Pure. One writer, who reads too.
+// so that what was long ago counts less. Until there are enough to tell, it is several
+// times what the slowest of them took: a worker that freezes is told from a slow one
+// even then. Pure. One writer, who reads too.
 
 #include <array>
 #include <cstdint>
@@ -16,11 +18,14 @@ class LatencyQuantile {
  public:
   // The share of answers that take no longer than what Get says, if none is asked for.
   static constexpr double kShare = 0.975;
-  // Fewer answers tell nothing.
+  // Fewer answers do not tell a share.
   static constexpr uint32_t kEnough = 50;
+  // Fewer tell nothing.
+  static constexpr uint32_t kFew = 10;
+  static constexpr double kFactorOfFew = 4;
 
   void Add(absl::Duration latency);
-  // Nothing while too few are known.
+  // Nothing of fewer than kFew.
   std::optional<absl::Duration> Get() const { return quantile_; }
   // Of another share, always the same one: whenever it is another than before it is
   // looked for.

@@ -91,8 +91,19 @@ class Soak:
             self._check_end()
             self._check_vitals()
         finally:
+            if self.oracle.wrong:
+                self._keep_logs()
             self.world.close()
         return self.oracle.wrong
+
+    def _keep_logs(self):
+        """Of the processes that are there: what they said tells why."""
+        folder = tempfile.mkdtemp(prefix="torchfleet-soak-logs-")
+        for i, process in enumerate(self.world.fleet.processes):
+            name = os.path.basename(process.popen.args[0])
+            with open(os.path.join(folder, f"{i}-{name}"), "w", encoding="utf-8") as file:
+                file.write(process.output())
+        print(f"what the processes said is in {folder}", file=sys.stderr)
 
     def _wait(self):
         """To the end, or to the first thing that is wrong."""

@@ -100,6 +100,25 @@ TEST_CASE("Fleet: what was kept survives further snapshots until its lease ends"
   CHECK(Ready(fleet, "n", "1") == Addresses{"z.example:1"});
 }
 
+TEST_CASE("Fleet: while the registry is away again nothing that was kept goes",
+          "[gateway][fleet][faults]") {
+  Fleet fleet;
+  fleet.Apply(MakeSnapshot("i", {MakeEndpoint("a", "m", "1"), MakeEndpoint("b", "m", "1")}), At(0));
+  fleet.SetHeard(false, At(5));
+  fleet.SetHeard(true, At(10));
+  fleet.Apply(MakeSnapshot("j", {}), At(10));
+  // Nobody had the time to announce itself.
+  fleet.SetHeard(false, At(11));
+  CHECK_FALSE(fleet.NextExpiry().has_value());
+  CHECK(fleet.Expire(At(100)).gone == 0);
+  CHECK(Ready(fleet, "m", "1") == Addresses{"a.example:1", "b.example:1"});
+  fleet.SetHeard(true, At(100));
+  CHECK(fleet.NextExpiry() == At(105));
+  fleet.Apply(MakeDelta("j", {MakeEndpoint("a", "m", "1")}, {}), At(102));
+  CHECK(fleet.Expire(At(105)).gone == 1);
+  CHECK(Ready(fleet, "m", "1") == Addresses{"a.example:1"});
+}
+
 TEST_CASE("Fleet: what was kept gives way to news of it", "[gateway][fleet][faults]") {
   const auto kept = [] {
     Fleet fleet;

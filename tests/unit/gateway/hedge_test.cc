@@ -8,8 +8,15 @@ namespace {
 
 TEST_CASE("LatencyQuantile: nothing of a few, then what nearly all take", "[gateway][hedge]") {
   LatencyQuantile quantile;
-  for (int i = 0; i < 40; ++i) quantile.Add(absl::Milliseconds(10));
+  for (int i = 0; i < 9; ++i) quantile.Add(absl::Milliseconds(5));
   CHECK_FALSE(quantile.Get());
+  // Several times the slowest one.
+  quantile.Add(absl::Milliseconds(10));
+  REQUIRE(quantile.Get());
+  CHECK(*quantile.Get() >= absl::Milliseconds(40));
+  CHECK(*quantile.Get() <= absl::Milliseconds(48));
+  for (int i = 0; i < 40; ++i) quantile.Add(absl::Milliseconds(10));
+  CHECK(*quantile.Get() <= absl::Milliseconds(12));
   // Two of a hundred take twenty times as long.
   for (int i = 0; i < 1000; ++i) quantile.Add(absl::Milliseconds(i % 50 == 0 ? 200 : 10));
   REQUIRE(quantile.Get());
