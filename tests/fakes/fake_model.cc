@@ -1,6 +1,7 @@
 #include "tests/fakes/fake_model.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
@@ -46,10 +47,10 @@ class FakeModel : public Model {
     stages.Gathered();
     if (behaviour_ == "poison") ThrowOnPoison(gathered);
     if (behaviour_ == "crash" && gathered[0].find("crash") != std::string::npos) abort();
-    ++runs_;
+    const int run = ++runs_;
     // The time that a model takes.
-    if (delay_.usual.count() > 0) std::this_thread::sleep_for(delay_.Of(runs_));
-    const bool wrong = behaviour_ == "wrong" && runs_ % 3 == 0;
+    if (delay_.usual.count() > 0) std::this_thread::sleep_for(delay_.Of(run));
+    const bool wrong = behaviour_ == "wrong" && run % 3 == 0;
     std::vector<OutputTensor> outputs;
     for (size_t i = 0; i < spec_.outputs.size(); ++i) {
       const size_t from = std::min(i, inputs.size() - 1);
@@ -66,7 +67,8 @@ class FakeModel : public Model {
   const ModelSpec spec_;
   const std::string behaviour_;
   const Delay delay_;
-  int runs_ = 0;
+  // Several may run at once.
+  std::atomic<int> runs_ = 0;
 };
 
 std::string Parameter(const ModelSpec& spec, const std::string& name,
