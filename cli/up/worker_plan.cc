@@ -104,8 +104,9 @@ std::vector<PlannedWorker> WorkerPlan::Decide(const FleetMirror& fleet, Instant 
     const std::set<int64_t> before = std::exchange(
         model.running, model.rollout.Decide({wanted.begin(), wanted.end()}, serving, complete));
     NoteRollout(name, model, before);
-    std::erase_if(model.scales,
-                  [&](const auto& scale) { return !model.running.contains(scale.first); });
+    std::erase_if(model.scales, [&running = model.running](const auto& scale) {
+      return !running.contains(scale.first);
+    });
     for (const int64_t version : model.running) {
       for (int replica = 0; replica < counts[version]; ++replica) {
         workers.push_back({name, version, replica, catalogued.revision()});
