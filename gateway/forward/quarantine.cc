@@ -62,9 +62,11 @@ Quarantine::Verdict Quarantine::Died(uint64_t fingerprint, std::string_view mode
     known->entry.since = now;
   }
   auto& dead = known->dead;
-  if (dead.size() < kMostDead && std::find(dead.begin(), dead.end(), worker) == dead.end()) {
-    dead.push_back(worker);
-    known->entry.workers.push_back(worker.address);
+  if (std::find(dead.begin(), dead.end(), worker) == dead.end()) {
+    if (dead.size() < kMostDead) {
+      dead.push_back(worker);
+      known->entry.workers.push_back(worker.address);
+    }
     if (std::exchange(known->tried, false)) known->trial.reset();
   }
   if (!known->held && dead.size() > 1) {

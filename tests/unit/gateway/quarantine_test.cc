@@ -111,6 +111,14 @@ TEST_CASE("Quarantine: what died in a crowd is doubted, and tried", "[gateway][q
   SECTION("nothing comes of it") { CHECK(quarantine.Ask(7, At(2.3)) == Verdict::kTrial); }
 }
 
+TEST_CASE("Quarantine: however large the crowd, one more death tells", "[gateway][quarantine]") {
+  Quarantine quarantine;
+  for (uint64_t life = 1; life <= 200; ++life) quarantine.Died(7, "m", Worker("a", life), At(0));
+  CHECK(quarantine.Ask(7, At(1)) == Verdict::kTrial);
+  CHECK(quarantine.Died(7, "m", Worker("a", 201), At(1.5)) == Verdict::kHeld);
+  CHECK(quarantine.Ask(7, At(3)) == Verdict::kHeld);
+}
+
 TEST_CASE("Quarantine: deaths one after another are no crowd", "[gateway][quarantine]") {
   Quarantine quarantine;
   quarantine.Died(7, "m", Worker("a", 1), At(0));
