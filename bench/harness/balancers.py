@@ -9,30 +9,7 @@ from .processes import SUBJECT_CORE, Server, free_address
 
 def haproxy(algorithm):
     def start(folder, backends):
-        peers.need("haproxy", "haproxy")
-        address = free_address()
-        servers = "\n".join(f"  server s{number} {backend} proto h2"
-                            for number, backend in enumerate(backends))
-        config = peers.write(folder, "haproxy.cfg", f"""
-global
-  nbthread 1
-  maxconn 8000
-  tune.h2.initial-window-size 1048576
-  tune.h2.max-concurrent-streams 1024
-defaults
-  mode http
-  http-reuse always
-  timeout connect 5s
-  timeout client 300s
-  timeout server 300s
-frontend in
-  bind {address} proto h2
-  default_backend out
-backend out
-  balance {algorithm}
-{servers}
-""")
-        return Server(["haproxy", "-db", "-f", config], SUBJECT_CORE, address)
+        return peers.haproxy(folder, backends[0], others=backends[1:], balance=algorithm)
     return start
 
 

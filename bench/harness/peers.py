@@ -53,13 +53,16 @@ def find(package, name):
     raise NotThere(f"{name} in {package}")
 
 
-def haproxy(folder, backend, tls=None):
+def haproxy(folder, backend, tls=None, others=(), balance="roundrobin"):
+    """Before `backend` and perhaps `others`."""
     need("haproxy", "haproxy")
     address = free_address()
     # A buffer of 64 KiB nearly halves the cost of large bodies.
     bind = f"bind {address} proto h2"
     if tls:
         bind = f"bind {address} ssl crt {tls.both} alpn h2"
+    servers = "\n".join(f"  server s{number} {where} proto h2"
+                        for number, where in enumerate((backend, *others)))
     config = write(folder, "haproxy.cfg", f"""
 global
   nbthread 1
@@ -77,7 +80,8 @@ frontend in
   {bind}
   default_backend out
 backend out
-  server one {backend} proto h2
+  balance {balance}
+{servers}
 """)
     return Server(["haproxy", "-db", "-f", config], SUBJECT_CORE, address)
 
